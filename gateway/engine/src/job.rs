@@ -1,0 +1,109 @@
+//! What an engine is asked to do.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use adapters::AdapterVector;
+
+use crate::Permit;
+
+/// One sequence to generate.
+///
+/// A request for `n` choices is `n` jobs; an engine shares the work of their common prompt.
+#[derive(Debug)]
+pub struct Job {
+    /// Token ids of the prompt, at least one.
+    pub prompt: Vec<u32>,
+    /// Which adapters apply, and how strongly; the leases inside keep them resident.
+    pub adapters: AdapterVector,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// When generation ends.
+    pub limits: Limits,
+    /// What the text must conform to.
+    pub grammar: Grammar,
+    /// Which log-probabilities to report.
+    pub logprobs: Logprobs,
+    /// The job fails with [`EngineError::Deadline`](crate::EngineError::Deadline) at this time.
+    pub deadline: Instant,
+    /// Place in the house, shared by the jobs of one request.
+    pub permit: Arc<Permit>,
+}
+
+/// How the next token is drawn from the model's distribution.
+///
+/// The steps are applied in this order: logit bias, penalties, temperature, top-k, top-p, min-p.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sampling {
+    /// 0 takes the likeliest token; 1 leaves the distribution as it is.
+    pub temperature: f32,
+    /// Keep the smallest set of tokens whose probability sums to at least this; 1 keeps all.
+    pub top_p: f32,
+    /// Keep this many of the likeliest tokens; 0 keeps all.
+    pub top_k: usize,
+    /// Keep tokens at least this fraction as likely as the likeliest; 0 keeps all.
+    pub min_p: f32,
+    /// Divides positive (multiplies negative) logits of tokens in prompt or output; 1 is off.
+    pub repetition_penalty: f32,
+    /// Subtracted once from the logit of every token in the output; 0 is off.
+    pub presence_penalty: f32,
+    /// Subtracted from a token's logit for each time it occurs in the output; 0 is off.
+    pub frequency_penalty: f32,
+    /// Added to the logits of these token ids.
+    pub logit_bias: Vec<(u32, f32)>,
+    /// Same seed, same prompt, same adapters: same tokens, whatever else runs.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            top_p: 1.0,
+            top_k: 0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            logit_bias: Vec::new(),
+            seed: 0,
+        }
+    }
+}
+
+/// When generation ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// At most this many new tokens; 0 generates none (useful with [`Logprobs::prompt`]).
+    pub max_tokens: usize,
+    /// End-of-text and stop tokens cannot be drawn before this many new tokens.
+    pub min_tokens: usize,
+    /// Do not stop at the model's end-of-text tokens.
+    pub ignore_eos: bool,
+    /// Texts that end generation; they are not part of the output.
+    pub stop: Vec<String>,
+    /// Further tokens that end generation; they are not part of the output.
+    pub stop_tokens: Vec<u32>,
+}
+
+/// What the generated text must conform to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Grammar {
+    /// Anything.
+    #[default]
+    Free,
+    /// One JSON object.
+    JsonObject,
+    /// One JSON value that the schema accepts.
+    JsonSchema(serde_json::Value),
+}
+
+/// Which log-probabilities to report. They are natural logarithms of the model's own
+/// distribution, before penalties, bias and temperature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Logprobs {
+    /// Of every new token, with this many of the likeliest alternatives (0 to 20).
+    pub generated: Option<usize>,
+    /// Of every prompt token given those before it, with this many alternatives.
+    pub prompt: Option<usize>,
+}

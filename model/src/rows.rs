@@ -1,0 +1,65 @@
+//! Activations of a batch on the CPU.
+
+/// A batch of activation rows: (rows, width) f32, row-major.
+///
+/// A row is one token of one sequence. Operations on rows never mix them, so a row's result does
+/// not depend on the batch around it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Rows {
+    values: Vec<f32>,
+    width: usize,
+}
+
+impl Rows {
+    /// `rows` rows of zeros.
+    #[must_use]
+    pub fn zeros(rows: usize, width: usize) -> Self {
+        Self { values: vec![0.0; rows * width], width }
+    }
+
+    /// How many rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Values in a row.
+    #[must_use]
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Row `index`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.values[index * self.width..][..self.width]
+    }
+
+    /// Row `index`, to be changed.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row_mut(&mut self, index: usize) -> &mut [f32] {
+        &mut self.values[index * self.width..][..self.width]
+    }
+
+    /// All values, row after row.
+    #[must_use]
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// All values, to be changed.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+}
