@@ -1,0 +1,121 @@
+//! Fields that Lethe does not implement.
+//!
+//! Harmless ones are accepted and counted by name; a field that would change the answer is refused
+//! by name, because a reply that silently ignores it would be a wrong one. Unknown fields are
+//! counted as [`OTHER`]: clients add fields faster than servers learn them.
+
+use serde_json::Value;
+
+use crate::RequestError;
+use crate::object::Object;
+
+/// What an unknown field is counted as.
+pub const OTHER: &str = "other";
+
+/// Fields that do not change what the served model answers. `reasoning_effort` is among them
+/// because no served model reasons before it answers.
+pub const HARMLESS: [&str; 15] = [
+    "functions",
+    "messages.name",
+    "metadata",
+    "parallel_tool_calls",
+    "prediction",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "reasoning_effort",
+    "return_tokens_as_token_ids",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream_options.include_obfuscation",
+    "tools",
+    "user",
+];
+
+/// Fields that would change the answer, in OpenAI's, vLLM's and llama.cpp's APIs.
+const REFUSED: [&str; 34] = [
+    "add_generation_prompt",
+    "allowed_token_ids",
+    "audio",
+    "bad_words",
+    "chat_template",
+    "chat_template_kwargs",
+    "continue_final_message",
+    "documents",
+    "dry_multiplier",
+    "dynatemp_range",
+    "grammar",
+    "guided_choice",
+    "guided_grammar",
+    "guided_json",
+    "guided_regex",
+    "include_stop_str_in_output",
+    "json_schema",
+    "length_penalty",
+    "mirostat",
+    "moderation",
+    "prompt_embeds",
+    "prompt_logprobs",
+    "skip_special_tokens",
+    "structured_outputs",
+    "suffix",
+    "top_n_sigma",
+    "truncate_prompt_tokens",
+    "typical_p",
+    "use_beam_search",
+    "verbosity",
+    "web_search_options",
+    "xtc_probability",
+    "samplers",
+    "thinking",
+];
+
+/// Sorts out all fields that were not taken.
+pub(crate) fn take(
+    object: &mut Object,
+    ignored: &mut Vec<&'static str>,
+) -> Result<(), RequestError> {
+    take_tools(object, "tools", "tool_choice", ignored)?;
+    take_tools(object, "functions", "function_call", ignored)?;
+    take_modalities(object)?;
+    for name in object.remaining() {
+        if REFUSED.contains(&name) {
+            return Err(RequestError::unsupported(name));
+        }
+        ignored.push(HARMLESS.into_iter().find(|known| *known == name).unwrap_or(OTHER));
+    }
+    Ok(())
+}
+
+/// Tools that may not be called are harmless; tools that may are not, and neither is a call that
+/// must be made.
+fn take_tools(
+    object: &mut Object,
+    tools: &'static str,
+    choice: &'static str,
+    ignored: &mut Vec<&'static str>,
+) -> Result<(), RequestError> {
+    let choice_found = object.take(choice).map(|found| found.value);
+    let never = choice_found.as_ref().is_some_and(|value| value == "none");
+    if let Some(value) = &choice_found
+        && !never
+        && value != "auto"
+    {
+        return Err(RequestError::unsupported(choice));
+    }
+    let Some(found) = object.take(tools) else { return Ok(()) };
+    let Value::Array(items) = &found.value else { return Err(found.type_error("an array")) };
+    if !items.is_empty() && !never {
+        return Err(RequestError::unsupported(tools));
+    }
+    ignored.push(tools);
+    Ok(())
+}
+
+fn take_modalities(object: &mut Object) -> Result<(), RequestError> {
+    let Some(items) = object.list("modalities", 8)? else { return Ok(()) };
+    if items.iter().all(|item| item.value == "text") {
+        return Ok(());
+    }
+    Err(RequestError::unsupported("modalities"))
+}

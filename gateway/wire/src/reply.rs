@@ -1,0 +1,31 @@
+//! What the replies of both completion APIs have in common.
+
+use serde::Serialize;
+
+/// Why an answer ended, in OpenAI's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model ended it, or a stop text or token was met.
+    Stop,
+    /// The token limit or the context's end was reached.
+    Length,
+}
+
+/// The `lethe` block: what was applied to the answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Applied {
+    /// The adapters, sorted by name; none for the base model.
+    pub adapters: Vec<AppliedAdapter>,
+}
+
+/// An adapter that was applied.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AppliedAdapter {
+    /// Its name.
+    pub name: String,
+    /// How strongly.
+    pub scale: f32,
+    /// The content it stood for at admission.
+    pub digest: String,
+}
