@@ -1,0 +1,87 @@
+//! Low-rank weights as serving reads them.
+
+use std::collections::BTreeMap;
+
+use half::f16;
+use model::Site;
+
+use super::{Lora, LoraError, LowRank};
+
+/// A low-rank adapter in half precision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackedLora {
+    sites: BTreeMap<Site, PackedLowRank>,
+}
+
+/// What a packed adapter adds at one site.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackedLowRank {
+    /// Rows of both factors.
+    pub rank: usize,
+    /// `alpha / r`.
+    pub scaling: f32,
+    /// (rank, inputs), row-major.
+    pub a: Vec<f16>,
+    /// (rank, outputs), row-major: B transposed, so that the outputs of one rank are contiguous.
+    pub b_transposed: Vec<f16>,
+}
+
+impl Lora {
+    /// The same weights, rounded to half precision and laid out for serving.
+    ///
+    /// # Errors
+    /// [`LoraError::NonFinite`] if a weight is too large for half precision.
+    pub fn pack(&self) -> Result<PackedLora, LoraError> {
+        let sites = self
+            .sites
+            .iter()
+            .map(|(&site, low_rank)| {
+                low_rank.pack().map(|packed| (site, packed)).ok_or(LoraError::NonFinite(site))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(PackedLora { sites })
+    }
+}
+
+impl LowRank {
+    fn pack(&self) -> Option<PackedLowRank> {
+        let outputs = self.b.len().checked_div(self.rank)?;
+        let a = self.a.iter().copied().map(finite_half).collect::<Option<_>>()?;
+        let b_transposed = (0..self.rank)
+            .flat_map(|k| (0..outputs).map(move |o| (o, k)))
+            .map(|(o, k)| finite_half(self.b[o * self.rank + k]))
+            .collect::<Option<_>>()?;
+        Some(PackedLowRank { rank: self.rank, scaling: self.scaling, a, b_transposed })
+    }
+}
+
+fn finite_half(value: f32) -> Option<f16> {
+    Some(f16::from_f32(value)).filter(|half| half.is_finite())
+}
+
+impl PackedLora {
+    /// What it adds at `site`, if anything.
+    #[must_use]
+    pub fn site(&self, site: Site) -> Option<&PackedLowRank> {
+        self.sites.get(&site)
+    }
+
+    /// The sites it acts at, in order.
+    pub fn sites(&self) -> impl Iterator<Item = (Site, &PackedLowRank)> {
+        self.sites.iter().map(|(&site, low_rank)| (site, low_rank))
+    }
+
+    /// The highest rank at any site.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        self.sites.values().map(|low_rank| low_rank.rank).max().unwrap_or(0)
+    }
+
+    /// Bytes that the weights hold in memory.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let values: usize =
+            self.sites.values().map(|site| site.a.len() + site.b_transposed.len()).sum();
+        (values * size_of::<f16>()) as u64
+    }
+}

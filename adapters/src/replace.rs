@@ -1,0 +1,53 @@
+//! Replaces a file so that a reader, or a crash, sees the old content or the new, never a part.
+
+use std::fs::File;
+use std::io::{Result, Write};
+use std::path::Path;
+
+/// Writes `bytes` to a file beside `path`, forces it to the disk, and renames it to `path`.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    let mut file = new_file_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    // The rename itself lasts only when the folder that holds the name is on the disk.
+    File::open(directory)?.sync_all()
+}
+
+/// A new file with the permissions of any other new file; the default of `tempfile` is private.
+#[cfg(unix)]
+fn new_file_in(directory: &Path) -> Result<tempfile::NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let permissions = std::fs::Permissions::from_mode(0o666);
+    tempfile::Builder::new().permissions(permissions).tempfile_in(directory)
+}
+
+#[cfg(not(unix))]
+fn new_file_in(directory: &Path) -> Result<tempfile::NamedTempFile> {
+    tempfile::NamedTempFile::new_in(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_new_content_replaces_the_old_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        for content in [b"old".as_slice(), b"new"] {
+            replace_file(&path, content).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), content);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(replace_file(&folder.path().join("none/state.json"), b"").is_err());
+    }
+}
