@@ -3,14 +3,31 @@
 //! This crate knows nothing of adapters, servers or training; it offers the places where they act.
 #![warn(missing_docs)]
 
+mod cache;
+pub mod checkpoint;
 mod config;
+mod decoder;
 mod delta;
+mod dense;
 mod error;
+mod hex;
+pub mod kernels;
+mod model;
+mod packed;
 mod rows;
 mod site;
+pub mod source;
+mod template;
+mod tokenizer;
 
+pub use cache::{BLOCK_TOKENS, KvCache};
 pub use config::Config;
 pub use delta::{Delta, NoDelta};
+pub use dense::DenseDecoder;
 pub use error::ModelError;
+pub use model::{Model, OpenError};
+pub use packed::{PackedDecoder, Segment, ServedPrecision};
 pub use rows::Rows;
 pub use site::{Projection, Site};
+pub use template::{ChatTemplate, Message, TemplateError};
+pub use tokenizer::{Control, Tokenizer, TokenizerError};

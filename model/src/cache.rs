@@ -1,0 +1,95 @@
+//! The paged cache of keys and values.
+//!
+//! Memory is cut into blocks of sixteen tokens. A sequence has a table of block numbers; who owns
+//! which block is the engine's business, this is only the storage. Values are kept in half
+//! precision.
+
+use half::f16;
+
+use crate::Config;
+
+/// Tokens in a block.
+pub const BLOCK_TOKENS: usize = 16;
+
+/// Keys and values of every layer, head and block.
+pub struct KvCache {
+    head_dim: usize,
+    kv_heads: usize,
+    blocks: usize,
+    /// Bits of the keys: (layer, block, head, head_dim, token), so that sixteen tokens' scores are
+    /// computed side by side.
+    keys: Vec<u16>,
+    /// Bits of the values: (layer, block, head, token, head_dim).
+    values: Vec<u16>,
+}
+
+impl KvCache {
+    /// A cache of `blocks` blocks. Memory is taken from the system as blocks are first written.
+    #[must_use]
+    pub fn new(config: &Config, blocks: usize) -> Self {
+        let len = config.layers * blocks * config.kv_heads * config.head_dim * BLOCK_TOKENS;
+        let (keys, values) = (vec![0; len], vec![0; len]);
+        Self { head_dim: config.head_dim, kv_heads: config.kv_heads, blocks, keys, values }
+    }
+
+    /// Number of blocks.
+    #[must_use]
+    pub const fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// Memory of one block, all layers, in bytes.
+    #[must_use]
+    pub const fn block_bytes(config: &Config) -> usize {
+        config.layers * config.kv_heads * config.head_dim * BLOCK_TOKENS * 2 * size_of::<u16>()
+    }
+
+    const fn head(&self, layer: usize, block: usize, head: usize) -> usize {
+        ((layer * self.blocks + block) * self.kv_heads + head) * self.head_dim * BLOCK_TOKENS
+    }
+
+    /// The keys of a head in a block: (head_dim, token).
+    pub(crate) fn keys(&self, layer: usize, block: usize, head: usize) -> &[u16] {
+        &self.keys[self.head(layer, block, head)..][..self.head_dim * BLOCK_TOKENS]
+    }
+
+    /// The values of a head in a block: (token, head_dim).
+    pub(crate) fn values(&self, layer: usize, block: usize, head: usize) -> &[u16] {
+        &self.values[self.head(layer, block, head)..][..self.head_dim * BLOCK_TOKENS]
+    }
+
+    /// Stores the keys and values (kv_heads * head_dim each) of the token at `slot` of `block`.
+    pub(crate) fn store(
+        &mut self,
+        layer: usize,
+        (block, slot): (usize, usize),
+        k: &[f32],
+        v: &[f32],
+    ) {
+        let dim = self.head_dim;
+        for (head, (k, v)) in k.chunks_exact(dim).zip(v.chunks_exact(dim)).enumerate() {
+            let start = self.head(layer, block, head);
+            for (d, k) in k.iter().enumerate() {
+                self.keys[start + d * BLOCK_TOKENS + slot] = saturating_half(*k);
+            }
+            for (d, v) in v.iter().enumerate() {
+                self.values[start + slot * dim + d] = saturating_half(*v);
+            }
+        }
+    }
+}
+
+/// The nearest half-precision number; what is too large becomes the largest, never infinity, so
+/// that one row's extreme value cannot put NaN into a cache that others will use.
+fn saturating_half(value: f32) -> u16 {
+    if value.is_nan() {
+        return 0;
+    }
+    f16::from_f32(value.clamp(f16::MIN.to_f32(), f16::MAX.to_f32())).to_bits()
+}
+
+impl std::fmt::Debug for KvCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KvCache").field("blocks", &self.blocks).finish_non_exhaustive()
+    }
+}

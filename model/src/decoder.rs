@@ -1,0 +1,89 @@
+//! The decoder, spelled once.
+//!
+//! What a Llama-family layer does is written here over a [`Backend`]; the backends say how. The
+//! packed backend serves on a CPU, the dense one evaluates and trains on any device, and a test
+//! holds the two to the same logits.
+
+use crate::{Delta, ModelError, Projection, Site};
+
+/// Which norm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Norm {
+    /// Before attention.
+    Attention(usize),
+    /// Before the MLP.
+    Mlp(usize),
+    /// After the last layer.
+    Final,
+}
+
+/// How the operations of a decoder are carried out.
+pub(crate) trait Backend {
+    /// A batch of activations.
+    type Rows;
+
+    /// RMS normalisation.
+    fn norm(&mut self, norm: Norm, x: &Self::Rows) -> Result<Self::Rows, ModelError>;
+
+    /// The base weights of some of a layer's projections, applied to the same input.
+    fn linear<const N: usize>(
+        &mut self,
+        layer: usize,
+        projections: [Projection; N],
+        x: &Self::Rows,
+    ) -> Result<[Self::Rows; N], ModelError>;
+
+    /// Rotates `q` and `k` to their positions, remembers `k` and `v`, and attends.
+    fn attend(
+        &mut self,
+        layer: usize,
+        q: Self::Rows,
+        k: Self::Rows,
+        v: Self::Rows,
+    ) -> Result<Self::Rows, ModelError>;
+
+    /// `silu(gate) * up`.
+    fn gate(&mut self, gate: Self::Rows, up: Self::Rows) -> Result<Self::Rows, ModelError>;
+
+    /// `x += y`.
+    fn add(&mut self, x: &mut Self::Rows, y: Self::Rows) -> Result<(), ModelError>;
+}
+
+/// Takes embeddings `x` through all layers and the final norm.
+pub(crate) fn forward<B: Backend>(
+    backend: &mut B,
+    layers: usize,
+    delta: &dyn Delta<B::Rows>,
+    mut x: B::Rows,
+) -> Result<B::Rows, ModelError> {
+    for layer in 0..layers {
+        let h = backend.norm(Norm::Attention(layer), &x)?;
+        let qkv = [Projection::Query, Projection::Key, Projection::Value];
+        let [q, k, v] = project(backend, delta, layer, qkv, &h)?;
+        let attended = backend.attend(layer, q, k, v)?;
+        let [y] = project(backend, delta, layer, [Projection::Output], &attended)?;
+        backend.add(&mut x, y)?;
+
+        let h = backend.norm(Norm::Mlp(layer), &x)?;
+        let [gate, up] = project(backend, delta, layer, [Projection::Gate, Projection::Up], &h)?;
+        let hidden = backend.gate(gate, up)?;
+        let [y] = project(backend, delta, layer, [Projection::Down], &hidden)?;
+        backend.add(&mut x, y)?;
+    }
+    backend.norm(Norm::Final, &x)
+}
+
+/// Base weights and delta of some projections.
+fn project<B: Backend, const N: usize>(
+    backend: &mut B,
+    delta: &dyn Delta<B::Rows>,
+    layer: usize,
+    projections: [Projection; N],
+    x: &B::Rows,
+) -> Result<[B::Rows; N], ModelError> {
+    let mut outputs = backend.linear(layer, projections, x)?;
+    for (projection, y) in projections.into_iter().zip(&mut outputs) {
+        delta.add(Site::new(layer, projection), x, y)?;
+    }
+    Ok(outputs)
+}

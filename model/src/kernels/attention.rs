@@ -1,0 +1,223 @@
+//! Attention of one token over the paged cache.
+//!
+//! Scores are computed block by block, sixteen tokens side by side; then the softmax over all of
+//! them; then the weighted sum of values in the order of tokens. What was computed for a token
+//! depends only on the tokens before it, not on how they came into the cache.
+
+use super::lanes::{self, LANES, Lanes};
+use super::per_isa;
+use crate::cache::{BLOCK_TOKENS, KvCache};
+
+const _: () = assert!(BLOCK_TOKENS == LANES, "a block's tokens are one register's lanes");
+
+/// Where the keys and values of a token's past are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Past<'a> {
+    pub(crate) cache: &'a KvCache,
+    pub(crate) layer: usize,
+    pub(crate) kv_head: usize,
+    /// Numbers of the sequence's blocks, in order.
+    pub(crate) table: &'a [u32],
+    /// How many tokens it sees, itself included; at least 1.
+    pub(crate) tokens: usize,
+}
+
+/// The query heads that share a key head: `q` and `out` are (heads, head_dim).
+///
+/// `scores` is overwritten; it only saves an allocation.
+pub(crate) fn attend(
+    isa: super::Isa,
+    past: Past<'_>,
+    q: &[f32],
+    out: &mut [f32],
+    scores: &mut Vec<Lanes>,
+) {
+    let dim = out.len() / (q.len() / past.head_dim()).max(1);
+    // Few heads share a key head; the usual numbers keep their sums in registers.
+    let mut heads = q.len() / dim;
+    let (mut q, mut out) = (q, out);
+    while heads > 0 {
+        let now = if heads >= 4 { 4 } else { heads };
+        let (q_now, q_rest) = q.split_at(now * dim);
+        let (out_now, out_rest) = out.split_at_mut(now * dim);
+        match now {
+            1 => attend_1(isa, past, q_now, out_now, scores),
+            2 => attend_2(isa, past, q_now, out_now, scores),
+            3 => attend_3(isa, past, q_now, out_now, scores),
+            _ => attend_4(isa, past, q_now, out_now, scores),
+        }
+        (q, out, heads) = (q_rest, out_rest, heads - now);
+    }
+}
+
+per_isa! { fn attend_1(p: Past<'_>, q: &[f32], out: &mut [f32], s: &mut Vec<Lanes>) = attend_body::<1> }
+per_isa! { fn attend_2(p: Past<'_>, q: &[f32], out: &mut [f32], s: &mut Vec<Lanes>) = attend_body::<2> }
+per_isa! { fn attend_3(p: Past<'_>, q: &[f32], out: &mut [f32], s: &mut Vec<Lanes>) = attend_body::<3> }
+per_isa! { fn attend_4(p: Past<'_>, q: &[f32], out: &mut [f32], s: &mut Vec<Lanes>) = attend_body::<4> }
+
+impl Past<'_> {
+    fn head_dim(&self) -> usize {
+        self.cache.keys(self.layer, 0, 0).len() / BLOCK_TOKENS
+    }
+
+    fn blocks(&self) -> &[u32] {
+        &self.table[..self.tokens.div_ceil(BLOCK_TOKENS)]
+    }
+}
+
+#[inline(always)]
+fn attend_body<const G: usize>(
+    past: Past<'_>,
+    q: &[f32],
+    out: &mut [f32],
+    scores: &mut Vec<Lanes>,
+) {
+    let blocks = past.blocks();
+    scores.clear();
+    scores.resize(G * blocks.len(), lanes::splat(0.0));
+    raw_scores::<G>(past, q, scores);
+    for scores in scores.chunks_exact_mut(blocks.len()) {
+        softmax(scores, past.tokens);
+    }
+    weighted_values::<G>(past, scores, out);
+}
+
+/// `scores` (G, blocks, 16) = q . k over the root of the head's width.
+#[inline(always)]
+fn raw_scores<const G: usize>(past: Past<'_>, q: &[f32], scores: &mut [Lanes]) {
+    let dim = q.len() / G;
+    #[expect(clippy::cast_precision_loss, reason = "a head's width")]
+    let scale = 1.0 / (dim as f32).sqrt();
+    let blocks = past.blocks();
+    for (b, &block) in blocks.iter().enumerate() {
+        let keys = past.cache.keys(past.layer, block as usize, past.kv_head);
+        let mut acc = [lanes::splat(0.0); G];
+        for (d, keys) in keys.as_chunks::<LANES>().0.iter().enumerate() {
+            let keys = lanes::widen(keys);
+            for (g, acc) in acc.iter_mut().enumerate() {
+                *acc = lanes::fma(&lanes::splat(q[g * dim + d]), &keys, acc);
+            }
+        }
+        for (g, acc) in acc.iter().enumerate() {
+            scores[g * blocks.len() + b] = acc.map(|s| s * scale);
+        }
+    }
+}
+
+/// Softmax over the first `tokens` scores; the rest become 0.
+#[inline(always)]
+fn softmax(scores: &mut [Lanes], tokens: usize) {
+    if let Some(last) = scores.last_mut() {
+        last[(tokens - 1) % LANES + 1..].fill(f32::NEG_INFINITY);
+    }
+    let mut largest = lanes::splat(f32::NEG_INFINITY);
+    for s in scores.iter() {
+        largest = std::array::from_fn(|i| largest[i].max(s[i]));
+    }
+    let largest = largest.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
+    let mut total = lanes::splat(0.0);
+    for s in scores.iter_mut() {
+        *s = lanes::exp(&s.map(|s| s - largest));
+        total = std::array::from_fn(|i| total[i] + s[i]);
+    }
+    let inverse = 1.0 / lanes::sum(&total);
+    for s in scores {
+        *s = s.map(|s| s * inverse);
+    }
+}
+
+/// `out` (G, head_dim) = the values weighted by `scores`, token by token.
+#[inline(always)]
+fn weighted_values<const G: usize>(past: Past<'_>, scores: &[Lanes], out: &mut [f32]) {
+    let dim = out.len() / G;
+    let blocks = past.blocks();
+    for chunk in 0..dim / LANES {
+        let mut acc = [lanes::splat(0.0); G];
+        for (b, &block) in blocks.iter().enumerate() {
+            let values = past.cache.values(past.layer, block as usize, past.kv_head);
+            let count = (past.tokens - b * BLOCK_TOKENS).min(BLOCK_TOKENS);
+            for (token, values) in values.chunks_exact(dim).take(count).enumerate() {
+                let mut bits = [0; LANES];
+                bits.copy_from_slice(&values[chunk * LANES..][..LANES]);
+                let values = lanes::widen(&bits);
+                for (g, acc) in acc.iter_mut().enumerate() {
+                    let weight = scores[g * blocks.len() + b][token];
+                    *acc = lanes::fma(&lanes::splat(weight), &values, acc);
+                }
+            }
+        }
+        for (g, acc) in acc.iter().enumerate() {
+            out[g * dim + chunk * LANES..][..LANES].copy_from_slice(acc);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Isa;
+    use super::super::linear::tests::Noise;
+    use super::*;
+    use crate::Config;
+
+    fn config(heads: usize) -> Config {
+        Config {
+            hidden: 16 * heads,
+            intermediate: 16,
+            layers: 1,
+            heads,
+            kv_heads: 1,
+            head_dim: 16,
+            vocabulary: 2,
+            context_tokens: 64,
+            rope_theta: 1e4,
+            norm_epsilon: 1e-5,
+        }
+    }
+
+    /// Attention in f64 over half-precision keys and values.
+    fn reference(q: &[f32], k: &Rows, v: &Rows) -> Vec<f64> {
+        let round = |x: f32| f64::from(half::f16::from_f32(x).to_f32());
+        let scores: Vec<f64> = (0..k.len())
+            .map(|t| {
+                k.row(t).iter().zip(q).map(|(k, q)| round(*k) * f64::from(*q)).sum::<f64>() / 4.0
+            })
+            .collect();
+        let total: f64 = scores.iter().map(|s| s.exp()).sum();
+        (0..16)
+            .map(|d| (0..k.len()).map(|t| scores[t].exp() / total * round(v.row(t)[d])).sum())
+            .collect()
+    }
+
+    use crate::Rows;
+
+    #[test]
+    fn attention_agrees_with_the_formula_for_any_number_of_heads_and_tokens() {
+        for (heads, tokens) in [(1, 1), (3, 16), (2, 17), (7, 40)] {
+            let mut noise = Noise::new(11);
+            let (k, v) = (noise.rows(tokens, 16), noise.rows(tokens, 16));
+            let q = noise.rows(1, heads * 16);
+            let mut cache = KvCache::new(&config(heads), 4);
+            let table = [2, 0, 3];
+            for t in 0..tokens {
+                cache.store(0, (table[t / 16] as usize, t % 16), k.row(t), v.row(t));
+            }
+            let past = Past { cache: &cache, layer: 0, kv_head: 0, table: &table, tokens };
+            let mut portable = vec![0.0; heads * 16];
+            attend(Isa::Portable, past, q.row(0), &mut portable, &mut Vec::new());
+            for head in 0..heads {
+                let want = reference(&q.row(0)[head * 16..][..16], &k, &v);
+                for (got, want) in portable[head * 16..].iter().zip(want) {
+                    assert!(
+                        (f64::from(*got) - want).abs() < 1e-5,
+                        "{heads} {tokens}: {got} {want}"
+                    );
+                }
+            }
+            for isa in Isa::available() {
+                let mut out = vec![0.0; heads * 16];
+                attend(isa, past, q.row(0), &mut out, &mut Vec::new());
+                assert_eq!(out, portable, "{isa:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What happens to rows between the linear layers: normalisation, rotary embedding, gating.
+
+use super::lanes::{self, LANES};
+use super::per_isa;
+use crate::Rows;
+
+per_isa! {
+    /// RMS normalisation: `x / sqrt(mean(x^2) + epsilon) * weight` for each row.
+    ///
+    /// # Panics
+    /// If the widths of `x`, `weight` and `out` differ.
+    pub fn rms_norm(x: &Rows, weight: &[f32], epsilon: f32, out: &mut Rows) = rms_norm_body
+}
+
+#[inline(always)]
+fn rms_norm_body(x: &Rows, weight: &[f32], epsilon: f32, out: &mut Rows) {
+    assert!(x.width() == weight.len() && x.width() == out.width(), "widths of a norm");
+    #[expect(clippy::cast_precision_loss, reason = "a layer's width")]
+    let width = x.width() as f32;
+    for row in 0..x.len() {
+        let values = x.row(row);
+        let inverse = 1.0 / (lanes::dot(values, values) / width + epsilon).sqrt();
+        for ((out, x), w) in out.row_mut(row).iter_mut().zip(values).zip(weight) {
+            *out = x * inverse * w;
+        }
+    }
+}
+
+per_isa! {
+    /// `gate = silu(gate) * up`, value by value, where `silu(g) = g / (1 + e^-g)`.
+    pub fn gate(gate: &mut [f32], up: &[f32]) = gate_body
+}
+
+#[inline(always)]
+fn gate_body(gate: &mut [f32], up: &[f32]) {
+    for (gate, up) in gate.chunks_mut(LANES).zip(up.chunks(LANES)) {
+        let mut g = lanes::splat(0.0);
+        g[..gate.len()].copy_from_slice(gate);
+        let e = lanes::exp(&g.map(|g| -g));
+        for (i, (gate, up)) in gate.iter_mut().zip(up).enumerate() {
+            *gate = g[i] / (1.0 + e[i]) * up;
+        }
+    }
+}
+
+per_isa! {
+    /// `x += y`, value by value.
+    pub fn add(x: &mut [f32], y: &[f32]) = add_body
+}
+
+#[inline(always)]
+fn add_body(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}
+
+/// Cosines and sines of the rotary embedding for every position.
+///
+/// Frequencies are `theta^(-2i/head_dim)`; angles are rounded to f32 as the reference
+/// implementations do (arXiv 2104.09864, in the half-split layout of Hugging Face).
+#[derive(Debug)]
+pub struct Rotation {
+    /// (position, head_dim / 2).
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+    half: usize,
+}
+
+impl Rotation {
+    /// Tables for positions below `positions`.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "f32 on purpose"
+    )]
+    pub fn new(theta: f64, head_dim: usize, positions: usize) -> Self {
+        let half = head_dim / 2;
+        let inverse: Vec<f32> =
+            (0..half).map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64) as f32).collect();
+        let angles =
+            (0..positions).flat_map(|p| inverse.iter().map(move |f| f64::from(p as f32 * f)));
+        let (cos, sin) = angles.map(|a| (a.cos() as f32, a.sin() as f32)).unzip();
+        Self { cos, sin, half }
+    }
+
+    /// Rotates every head of `row` to `position`, in place.
+    ///
+    /// # Panics
+    /// If `position` is beyond the table.
+    pub fn apply(&self, row: &mut [f32], position: usize) {
+        let at = position * self.half;
+        let (cos, sin) = (&self.cos[at..][..self.half], &self.sin[at..][..self.half]);
+        for head in row.chunks_exact_mut(2 * self.half) {
+            let (first, second) = head.split_at_mut(self.half);
+            for i in 0..self.half {
+                let (a, b) = (first[i], second[i]);
+                first[i] = a * cos[i] - b * sin[i];
+                second[i] = b * cos[i] + a * sin[i];
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Isa;
+    use super::super::linear::tests::Noise;
+    use super::*;
+
+    #[test]
+    fn a_normalised_row_has_unit_mean_square() {
+        let x = Noise::new(1).rows(3, 72);
+        for isa in Isa::available() {
+            let mut out = Rows::zeros(3, 72);
+            rms_norm(isa, &x, &[1.0; 72], 0.0, &mut out);
+            for row in 0..3 {
+                let mean = out.row(row).iter().map(|v| v * v).sum::<f32>() / 72.0;
+                assert!((mean - 1.0).abs() < 1e-5, "{isa:?}: {mean}");
+            }
+        }
+    }
+
+    #[test]
+    fn gating_agrees_with_the_formula_on_every_instruction_set() {
+        let mut noise = Noise::new(2);
+        let g: Vec<f32> = (0..37).map(|_| noise.next() * 20.0).collect();
+        let u: Vec<f32> = (0..37).map(|_| noise.next()).collect();
+        let mut portable = g.clone();
+        gate(Isa::Portable, &mut portable, &u);
+        for i in 0..37 {
+            let want = f64::from(g[i]) / (1.0 + f64::from(-g[i]).exp()) * f64::from(u[i]);
+            assert!((f64::from(portable[i]) - want).abs() <= 1e-6 * want.abs().max(1e-3));
+        }
+        for isa in Isa::available() {
+            let mut got = g.clone();
+            gate(isa, &mut got, &u);
+            assert_eq!(got, portable, "{isa:?}");
+        }
+    }
+
+    #[test]
+    fn rotation_keeps_lengths_and_turns_by_the_position() {
+        let rotation = Rotation::new(10_000.0, 4, 8);
+        let mut row = [1.0, 0.0, 0.0, 1.0];
+        rotation.apply(&mut row, 3);
+        // Pair 0 turns by 3 radians from (1, 0), pair 1 by 0.03 from (0, 1).
+        let want = [3.0_f32.cos(), -(0.03_f32.sin()), 3.0_f32.sin(), 0.03_f32.cos()];
+        for (got, want) in row.iter().zip(want) {
+            assert!((got - want).abs() < 1e-6, "{row:?}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Integer tiles with AVX2: bytes are widened to 16 bits, since the byte product saturates.
+
+#![expect(unsafe_code, reason = "vector loads and stores through pointers into checked slices")]
+
+use std::arch::x86_64::*;
+
+use super::super::lanes::Lanes;
+use super::super::packed::{GROUP, Line, PackedMatrix, Precision, QUAD};
+use super::QuantisedRows;
+
+const QUADS: usize = GROUP / QUAD;
+
+/// As `portable::tile`, bit for bit.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn tile(
+    m: &PackedMatrix,
+    tile: usize,
+    (x, first): (&QuantisedRows, usize),
+    out: &mut [Lanes],
+) {
+    let (groups, lines) = (m.groups(), m.precision.lines());
+    let affine = m.precision == Precision::Int4Affine;
+    for (r, out) in out.iter_mut().enumerate() {
+        let mut acc = [_mm256_setzero_ps(); 2];
+        for group in 0..groups {
+            let (at, weights) = ((first + r) * groups + group, tile * groups + group);
+            let (x_scale, sum) = (x.scales[at], x.sums[at]);
+            let start = -m.precision.offset() * sum;
+            let dots = dots(&m.lines[weights * lines..][..lines], &x.values[at], start);
+            let scale = widen(&m.scales[weights]);
+            for half in 0..2 {
+                let step = _mm256_mul_ps(scale[half], _mm256_set1_ps(x_scale));
+                acc[half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[half]), step, acc[half]);
+            }
+            if affine {
+                let minima = widen(&m.minima[weights]);
+                #[expect(clippy::cast_precision_loss, reason = "at most 32 * 127")]
+                let total = _mm256_set1_ps(sum as f32 * x_scale);
+                for half in 0..2 {
+                    acc[half] = _mm256_fmadd_ps(minima[half], total, acc[half]);
+                }
+            }
+        }
+        for (half, acc) in acc.into_iter().enumerate() {
+            // SAFETY: `out` is sixteen f32: two halves of eight.
+            unsafe { _mm256_storeu_ps(out.as_mut_ptr().add(half * 8), acc) };
+        }
+    }
+}
+
+/// Sixteen dot products of a group, outputs in order, each begun at `start`.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn dots(lines: &[Line], values: &[i8; GROUP], start: i32) -> [__m256i; 2] {
+    // Four outputs a register, two partial sums each.
+    let mut partial = [_mm256_setzero_si256(); 4];
+    let low = _mm_set1_epi8(0x0f);
+    for quad in 0..QUADS {
+        // SAFETY: quad < 8, so the four bytes are inside the 32 of the group.
+        let bytes = unsafe { values.as_ptr().add(quad * QUAD).cast::<i32>().read_unaligned() };
+        let x = _mm256_cvtepi8_epi16(_mm_set1_epi32(bytes));
+        let line = &lines[quad % lines.len()].0;
+        for (i, partial) in partial.iter_mut().enumerate() {
+            // SAFETY: i < 4, so the sixteen bytes are inside the line.
+            let mut w = unsafe { _mm_loadu_si128(line.as_ptr().add(i * 16).cast()) };
+            if lines.len() < QUADS {
+                w = if quad < lines.len() { w } else { _mm_srli_epi16::<4>(w) };
+                w = _mm_and_si128(w, low);
+            }
+            *partial = _mm256_add_epi32(*partial, _mm256_madd_epi16(_mm256_cvtepu8_epi16(w), x));
+        }
+    }
+    let start = _mm256_set1_epi32(start);
+    let join = |a, b| {
+        // `hadd` works in 128-bit halves: a01 b01 a23 b23; put the pairs in order.
+        let sums = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(a, b));
+        _mm256_add_epi32(sums, start)
+    };
+    [join(partial[0], partial[1]), join(partial[2], partial[3])]
+}
+
+#[target_feature(enable = "avx,f16c")]
+#[inline]
+fn widen(half: &[u16; 16]) -> [__m256; 2] {
+    [0, 1].map(|i| {
+        // SAFETY: 16 of the 32 bytes, and the load needs no alignment.
+        let bits = unsafe { _mm_loadu_si128(half.as_ptr().add(i * 8).cast()) };
+        _mm256_cvtph_ps(bits)
+    })
+}

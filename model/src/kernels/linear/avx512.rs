@@ -1,0 +1,121 @@
+//! Integer tiles with AVX-512 VNNI: one instruction multiplies 64 weights and adds them in fours.
+
+#![expect(unsafe_code, reason = "vector loads and stores through pointers into checked slices")]
+
+use std::arch::x86_64::*;
+
+use super::super::lanes::Lanes;
+use super::super::packed::{GROUP, Line, PackedMatrix, Precision, QUAD};
+use super::{BLOCK_ROWS, QuantisedRows};
+
+/// Lines of 8-bit weights in a group.
+const QUADS: usize = GROUP / QUAD;
+
+/// As `portable::tile`, bit for bit.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub(super) fn tile(m: &PackedMatrix, tile: usize, x: (&QuantisedRows, usize), out: &mut [Lanes]) {
+    match out.len() {
+        1 => rows::<1>(m, tile, x, out),
+        2 => rows::<2>(m, tile, x, out),
+        3 => rows::<3>(m, tile, x, out),
+        4 => rows::<4>(m, tile, x, out),
+        5 => rows::<5>(m, tile, x, out),
+        6 => rows::<6>(m, tile, x, out),
+        7 => rows::<7>(m, tile, x, out),
+        _ => rows::<BLOCK_ROWS>(m, tile, x, out),
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn rows<const R: usize>(
+    m: &PackedMatrix,
+    tile: usize,
+    x: (&QuantisedRows, usize),
+    out: &mut [Lanes],
+) {
+    match m.precision {
+        Precision::Int8 => accumulate::<R, false, false>(m, tile, x, out),
+        Precision::Int4 => accumulate::<R, true, false>(m, tile, x, out),
+        Precision::Int4Affine | Precision::F32 => accumulate::<R, true, true>(m, tile, x, out),
+    }
+}
+
+/// `FOUR`: two weights a byte; `AFFINE`: groups have minima.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn accumulate<const R: usize, const FOUR: bool, const AFFINE: bool>(
+    m: &PackedMatrix,
+    tile: usize,
+    (x, first): (&QuantisedRows, usize),
+    out: &mut [Lanes],
+) {
+    let (groups, lines) = (m.groups(), m.precision.lines());
+    let weights = &m.lines[tile * groups * lines..][..groups * lines];
+    let scales = &m.scales[tile * groups..][..groups];
+    let minima = if AFFINE { &m.minima[tile * groups..][..groups] } else { &[] };
+    let values: [&[[i8; GROUP]]; R] =
+        std::array::from_fn(|r| &x.values[(first + r) * groups..][..groups]);
+    let x_scales: [&[f32]; R] =
+        std::array::from_fn(|r| &x.scales[(first + r) * groups..][..groups]);
+    let sums: [&[i32]; R] = std::array::from_fn(|r| &x.sums[(first + r) * groups..][..groups]);
+    let offset = -m.precision.offset();
+    let mut acc = [_mm512_setzero_ps(); R];
+    for group in 0..groups {
+        let quads = unpack::<FOUR>(&weights[group * lines..][..lines]);
+        let scale = widen(&scales[group]);
+        for r in 0..R {
+            let start = if AFFINE { 0 } else { offset * sums[r][group] };
+            let mut dots = _mm512_set1_epi32(start);
+            for (quad, line) in quads.iter().enumerate() {
+                // SAFETY: quad < 8, so the four bytes are inside the 32 of the group.
+                let bytes = unsafe {
+                    values[r][group].as_ptr().add(quad * QUAD).cast::<i32>().read_unaligned()
+                };
+                dots = _mm512_dpbusd_epi32(dots, *line, _mm512_set1_epi32(bytes));
+            }
+            let x_scale = x_scales[r][group];
+            let step = _mm512_mul_ps(scale, _mm512_set1_ps(x_scale));
+            acc[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), step, acc[r]);
+            if AFFINE {
+                #[expect(clippy::cast_precision_loss, reason = "at most 32 * 127")]
+                let total = _mm512_set1_ps(sums[r][group] as f32 * x_scale);
+                acc[r] = _mm512_fmadd_ps(widen(&minima[group]), total, acc[r]);
+            }
+        }
+    }
+    for (out, acc) in out.iter_mut().zip(acc) {
+        // SAFETY: `out` is sixteen f32, and the store needs no alignment.
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), acc) };
+    }
+}
+
+/// The eight lines of 8-bit weights of a group.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn unpack<const FOUR: bool>(lines: &[Line]) -> [__m512i; QUADS] {
+    let load = |line: &Line| {
+        // SAFETY: a line is 64 aligned bytes.
+        unsafe { _mm512_load_si512(line.0.as_ptr().cast()) }
+    };
+    let mut quads = [_mm512_setzero_si512(); QUADS];
+    if FOUR {
+        let low = _mm512_set1_epi8(0x0f);
+        for i in 0..QUADS / 2 {
+            let line = load(&lines[i]);
+            quads[i] = _mm512_and_si512(line, low);
+            quads[i + QUADS / 2] = _mm512_and_si512(_mm512_srli_epi16::<4>(line), low);
+        }
+    } else {
+        for (quad, line) in quads.iter_mut().zip(lines) {
+            *quad = load(line);
+        }
+    }
+    quads
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn widen(half: &[u16; 16]) -> __m512 {
+    // SAFETY: 32 bytes, and the load needs no alignment.
+    let bits = unsafe { _mm256_loadu_si256(half.as_ptr().cast()) };
+    _mm512_cvtph_ps(bits)
+}

@@ -1,0 +1,119 @@
+use half::f16;
+
+use super::super::packed::Block;
+use super::*;
+
+/// A small seeded generator, so that the tests need no other crate.
+pub(crate) struct Noise(u64);
+
+impl Noise {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// Uniform in [-1, 1).
+    pub(crate) fn next(&mut self) -> f32 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    }
+
+    pub(crate) fn rows(&mut self, rows: usize, width: usize) -> Rows {
+        let mut x = Rows::zeros(rows, width);
+        x.values_mut().iter_mut().for_each(|v| *v = self.next());
+        x
+    }
+}
+
+fn matrix(precision: Precision, outputs: usize, inputs: usize) -> PackedMatrix {
+    let mut noise = Noise::new(7);
+    if precision == Precision::F32 {
+        let w: Vec<f32> = (0..outputs * inputs).map(|_| noise.next()).collect();
+        return PackedMatrix::from_values(precision, (outputs, inputs), &w);
+    }
+    let levels = if precision == Precision::Int8 { 128.0 } else { 8.0 };
+    PackedMatrix::from_blocks(precision, (outputs, inputs), |_, group| {
+        let beyond = |i: usize| group * GROUP + i >= inputs;
+        Block {
+            scale: f16::from_f32(0.01 + noise.next().abs() / 50.0),
+            minimum: f16::from_f32(if precision == Precision::Int4Affine {
+                noise.next()
+            } else {
+                0.0
+            }),
+            quants: std::array::from_fn(|i| {
+                let q = ((noise.next() + 1.0) * levels) as u8;
+                if beyond(i) { precision.offset() as u8 } else { q }
+            }),
+        }
+    })
+}
+
+const ALL: [Precision; 4] =
+    [Precision::Int4, Precision::Int4Affine, Precision::Int8, Precision::F32];
+
+#[test]
+fn every_instruction_set_agrees_bit_for_bit() {
+    let pool = Pool::new(1);
+    for precision in ALL {
+        let m = matrix(precision, 50, 96);
+        let x = Noise::new(3).rows(11, 96);
+        let [want] = linear(&pool, Isa::Portable, [&m], &x);
+        for isa in Isa::available() {
+            assert_eq!(linear(&pool, isa, [&m], &x)[0], want, "{precision:?} {isa:?}");
+        }
+    }
+}
+
+#[test]
+fn a_row_is_the_same_in_any_batch_and_thread_count() {
+    for precision in ALL {
+        let m = matrix(precision, 100, 64);
+        let x = Noise::new(4).rows(19, 64);
+        let [want] = linear(&Pool::new(1), Isa::detect(), [&m], &x);
+        for parts in [2, 3] {
+            assert_eq!(linear(&Pool::new(parts), Isa::detect(), [&m], &x)[0], want);
+        }
+        for row in 0..x.len() {
+            let mut alone = Rows::zeros(1, 64);
+            alone.row_mut(0).copy_from_slice(x.row(row));
+            let [y] = linear(&Pool::new(2), Isa::detect(), [&m], &alone);
+            assert_eq!(y.row(0), want.row(row), "{precision:?} row {row}");
+        }
+    }
+}
+
+#[test]
+fn products_are_those_of_the_unpacked_matrix() {
+    for (precision, tolerance) in [
+        (Precision::Int4, 0.02),
+        (Precision::Int4Affine, 0.02),
+        (Precision::Int8, 0.02),
+        (Precision::F32, 1e-6),
+    ] {
+        let m = matrix(precision, 33, 72);
+        let x = Noise::new(5).rows(3, 72);
+        let [y] = linear(&Pool::new(2), Isa::detect(), [&m], &x);
+        let mut w = [0.0; 72];
+        for output in 0..33 {
+            m.unpack(output, &mut w);
+            for row in 0..3 {
+                let products = w.iter().zip(x.row(row)).map(|(w, x)| f64::from(*w) * f64::from(*x));
+                let want: f64 = products.clone().sum();
+                let size: f64 = products.map(|p| p * p).sum::<f64>().sqrt();
+                let error = (f64::from(y.row(row)[output]) - want).abs();
+                assert!(error <= tolerance * size, "{precision:?}: off by {error} of {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn matrices_that_run_together_give_what_each_gives_alone() {
+    let (a, b) = (matrix(Precision::Int8, 48, 64), matrix(Precision::F32, 17, 64));
+    let x = Noise::new(6).rows(4, 64);
+    let pool = Pool::new(2);
+    let [ya, yb] = linear(&pool, Isa::detect(), [&a, &b], &x);
+    assert_eq!(ya, linear(&pool, Isa::detect(), [&a], &x)[0]);
+    assert_eq!(yb, linear(&pool, Isa::detect(), [&b], &x)[0]);
+}

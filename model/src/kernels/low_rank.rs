@@ -1,0 +1,100 @@
+//! The low-rank product of one adapter at one site, for one row.
+
+use super::lanes::{self, LANES};
+use super::per_isa;
+
+/// The two factors of a low-rank update, in half precision (bits).
+#[derive(Debug, Clone, Copy)]
+pub struct Factors<'a> {
+    /// `A`: (rank, inputs).
+    pub a: &'a [u16],
+    /// `B` transposed: (rank, outputs), so that a rank's outputs are contiguous.
+    pub b_transposed: &'a [u16],
+    /// The rank.
+    pub rank: usize,
+}
+
+per_isa! {
+    /// `y += scale * B A x`, rank by rank in order.
+    ///
+    /// `scratch` is overwritten; it only saves an allocation.
+    ///
+    /// # Panics
+    /// If the factors do not have `rank` rows of `x`'s and `y`'s widths.
+    pub fn add(factors: Factors<'_>, scale: f32, x: &[f32], y: &mut [f32], scratch: &mut Vec<f32>) = add_body
+}
+
+#[inline(always)]
+fn add_body(factors: Factors<'_>, scale: f32, x: &[f32], y: &mut [f32], scratch: &mut Vec<f32>) {
+    let Factors { a, b_transposed, rank } = factors;
+    assert!(a.len() == rank * x.len() && b_transposed.len() == rank * y.len(), "factors of a site");
+    scratch.clear();
+    scratch.extend(a.chunks_exact(x.len().max(1)).map(|a| scale * dot(a, x)));
+    let outputs = y.len();
+    for (chunk, y) in y.chunks_mut(LANES).enumerate() {
+        let mut acc = lanes::splat(0.0);
+        acc[..y.len()].copy_from_slice(y);
+        for (j, t) in scratch.iter().enumerate() {
+            let b = half_lanes(&b_transposed[j * outputs + chunk * LANES..][..y.len()]);
+            acc = lanes::fma(&lanes::splat(*t), &b, &acc);
+        }
+        y.copy_from_slice(&acc[..y.len()]);
+    }
+}
+
+#[inline(always)]
+fn dot(a: &[u16], x: &[f32]) -> f32 {
+    let mut acc = lanes::splat(0.0);
+    for (a, x) in a.chunks(LANES).zip(x.chunks(LANES)) {
+        let mut tail = lanes::splat(0.0);
+        tail[..x.len()].copy_from_slice(x);
+        acc = lanes::fma(&half_lanes(a), &tail, &acc);
+    }
+    lanes::sum(&acc)
+}
+
+/// Up to sixteen half-precision values, zeros beyond.
+#[inline(always)]
+fn half_lanes(half: &[u16]) -> lanes::Lanes {
+    let mut bits = [0; LANES];
+    bits[..half.len()].copy_from_slice(half);
+    lanes::widen(&bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use half::f16;
+
+    use super::super::Isa;
+    use super::super::linear::tests::Noise;
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_gives_the_product() {
+        let mut noise = Noise::new(9);
+        let mut half = |n: usize| -> Vec<u16> {
+            (0..n).map(|_| f16::from_f32(noise.next()).to_bits()).collect()
+        };
+        let (a, b) = (half(3 * 40), half(3 * 21));
+        let x: Vec<f32> = Noise::new(10).rows(1, 40).values().to_vec();
+        let value = |bits: u16| f64::from(f16::from_bits(bits).to_f32());
+        let factors = Factors { a: &a, b_transposed: &b, rank: 3 };
+        let mut portable = vec![1.0; 21];
+        add(Isa::Portable, factors, -0.5, &x, &mut portable, &mut Vec::new());
+        for (output, got) in portable.iter().enumerate() {
+            let want: f64 = (0..3)
+                .map(|j| {
+                    let t: f64 = (0..40).map(|i| value(a[j * 40 + i]) * f64::from(x[i])).sum();
+                    -0.5 * t * value(b[j * 21 + output])
+                })
+                .sum::<f64>()
+                + 1.0;
+            assert!((f64::from(*got) - want).abs() < 1e-5, "{got} {want}");
+        }
+        for isa in Isa::available() {
+            let mut y = vec![1.0; 21];
+            add(isa, factors, -0.5, &x, &mut y, &mut Vec::new());
+            assert_eq!(y, portable, "{isa:?}");
+        }
+    }
+}

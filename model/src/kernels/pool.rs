@@ -1,0 +1,218 @@
+//! A small persistent pool: one part of the work per core, no thread started per operation.
+//!
+//! Workers spin for a moment between operations of one step, then sleep, so that an idle process
+//! uses no processor time.
+
+#![expect(unsafe_code, reason = "lends a borrowed closure to threads that finish before it ends")]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// How often a waiting thread looks before it sleeps (workers) or yields (the caller): some tens
+/// of microseconds to a few hundred, more than the serial work between two operations of a step.
+const SPINS: u32 = 4_000;
+
+type Task = NonNull<dyn Fn(usize) + Sync>;
+
+/// Threads that run the parts of an operation together.
+pub struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    /// One operation at a time.
+    turn: Mutex<()>,
+}
+
+struct Shared {
+    /// Number of operations begun; a worker runs each once.
+    epoch: AtomicU64,
+    /// Workers that have not finished the current operation.
+    unfinished: AtomicUsize,
+    panicked: AtomicBool,
+    stopping: AtomicBool,
+    asleep: AtomicUsize,
+    task: Mutex<Option<TaskCell>>,
+    wake: Condvar,
+}
+
+#[derive(Clone, Copy)]
+struct TaskCell(Task);
+
+// SAFETY: the closure behind the pointer is `Sync`, and `Pool::run` keeps it alive while workers use it.
+unsafe impl Send for TaskCell {}
+
+impl Pool {
+    /// A pool that splits work into `parts` (at least one), the caller's thread included.
+    #[must_use]
+    pub fn new(parts: usize) -> Self {
+        let shared = Arc::new(Shared {
+            epoch: AtomicU64::new(0),
+            unfinished: AtomicUsize::new(0),
+            panicked: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            asleep: AtomicUsize::new(0),
+            task: Mutex::new(None),
+            wake: Condvar::new(),
+        });
+        let workers = (1..parts.max(1))
+            .filter_map(|part| {
+                let shared = Arc::clone(&shared);
+                std::thread::Builder::new()
+                    .name(format!("kernel-{part}"))
+                    .spawn(move || shared.work(part))
+                    .ok()
+            })
+            .collect();
+        Self { shared, workers, turn: Mutex::new(()) }
+    }
+
+    /// Into how many parts work is split.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Runs `task(part)` for every part in `0..parts()`, and returns when all are done.
+    ///
+    /// Must not be called from inside a task.
+    ///
+    /// # Panics
+    /// If a part panics.
+    pub fn run(&self, task: &(dyn Fn(usize) + Sync)) {
+        if self.workers.is_empty() {
+            return task(0);
+        }
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.begin(task);
+        let own = catch_unwind(AssertUnwindSafe(|| task(0)));
+        self.wait();
+        if let Err(panic) = own {
+            std::panic::resume_unwind(panic);
+        }
+        assert!(!self.shared.panicked.swap(false, Ordering::AcqRel), "a part of the work panicked");
+    }
+
+    fn begin(&self, task: &(dyn Fn(usize) + Sync)) {
+        // SAFETY: only the lifetime is erased. `run` does not return before every worker has
+        // finished, so no worker holds the pointer after the borrow ends.
+        let task: Task = unsafe {
+            std::mem::transmute::<NonNull<dyn Fn(usize) + Sync + '_>, Task>(NonNull::from(task))
+        };
+        let shared = &self.shared;
+        let mut slot = shared.task.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = Some(TaskCell(task));
+        shared.unfinished.store(self.workers.len(), Ordering::Release);
+        shared.epoch.fetch_add(1, Ordering::Release);
+        if shared.asleep.load(Ordering::Acquire) > 0 {
+            shared.wake.notify_all();
+        }
+    }
+
+    fn wait(&self) {
+        let mut spins = 0;
+        while self.shared.unfinished.load(Ordering::Acquire) > 0 {
+            spins += 1;
+            if spins < SPINS {
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn work(&self, part: usize) {
+        let mut seen = 0;
+        while let Some((epoch, task)) = self.next(seen) {
+            seen = epoch;
+            // SAFETY: `Pool::run` waits for `unfinished` before the closure's borrow ends.
+            let task = unsafe { task.0.as_ref() };
+            if catch_unwind(AssertUnwindSafe(|| task(part))).is_err() {
+                self.panicked.store(true, Ordering::Release);
+            }
+            self.unfinished.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Waits for an operation later than `seen`; `None` when the pool stops.
+    fn next(&self, seen: u64) -> Option<(u64, TaskCell)> {
+        for _ in 0..SPINS {
+            if self.epoch.load(Ordering::Acquire) != seen || self.stopping.load(Ordering::Acquire) {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        let mut slot = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        self.asleep.fetch_add(1, Ordering::AcqRel);
+        while self.epoch.load(Ordering::Acquire) == seen && !self.stopping.load(Ordering::Acquire) {
+            slot = self.wake.wait(slot).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.asleep.fetch_sub(1, Ordering::AcqRel);
+        if self.stopping.load(Ordering::Acquire) {
+            return None;
+        }
+        (*slot).map(|task| (self.epoch.load(Ordering::Acquire), task))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        {
+            let _slot = self.shared.task.lock().unwrap_or_else(PoisonError::into_inner);
+            self.shared.stopping.store(true, Ordering::Release);
+            self.shared.wake.notify_all();
+        }
+        for worker in self.workers.drain(..) {
+            // A worker catches its task's panics and cannot fail otherwise.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("parts", &self.parts()).finish_non_exhaustive()
+    }
+}
+
+/// The `part`-th of `parts` nearly equal ranges of `0..len`.
+#[must_use]
+pub const fn share(len: usize, part: usize, parts: usize) -> std::ops::Range<usize> {
+    len * part / parts..len * (part + 1) / parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_runs_once_per_operation() {
+        let pool = Pool::new(3);
+        let counts: Vec<AtomicUsize> = (0..3).map(|_| AtomicUsize::new(0)).collect();
+        for _ in 0..1000 {
+            pool.run(&|part| {
+                counts[part].fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1000));
+    }
+
+    #[test]
+    fn a_panic_in_a_part_reaches_the_caller_and_the_pool_lives_on() {
+        let pool = Pool::new(2);
+        let failed = catch_unwind(AssertUnwindSafe(|| pool.run(&|part| assert_ne!(part, 1))));
+        assert!(failed.is_err());
+        pool.run(&|_| ());
+    }
+
+    #[test]
+    fn shares_cover_everything_once() {
+        for len in [0, 1, 7, 64] {
+            let all: Vec<usize> = (0..3).flat_map(|part| share(len, part, 3)).collect();
+            assert_eq!(all, (0..len).collect::<Vec<_>>());
+        }
+    }
+}

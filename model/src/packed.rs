@@ -1,0 +1,282 @@
+//! The decoder on the CPU kernels: packed weights, paged cache, ragged batches.
+//!
+//! **Invariant:** a token's hidden state depends on its sequence alone, bit for bit: not on the
+//! other rows of the batch, nor on how the sequence was cut into steps, nor on the thread count.
+
+use std::sync::Arc;
+
+use crate::cache::{BLOCK_TOKENS, KvCache};
+use crate::checkpoint::{Checkpoint, CheckpointError, Weight};
+use crate::decoder::{self, Backend, Norm};
+use crate::kernels::attention::{self, Past};
+use crate::kernels::disjoint::DisjointRows;
+use crate::kernels::elementwise::{self, Rotation};
+use crate::kernels::linear::linear;
+use crate::kernels::packed::{PackedMatrix, Precision};
+use crate::kernels::pool::{Pool, share};
+use crate::kernels::{Isa, lanes};
+use crate::{Config, Delta, ModelError, Projection, Rows, Site};
+
+/// How weights are held while serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServedPrecision {
+    /// As in the file where the kernels have its format, else rounded to 8 bits.
+    #[default]
+    Auto,
+    /// Unrounded, at four times the memory of 8 bits.
+    F32,
+}
+
+/// The weights of a decoder, packed for the kernels.
+#[derive(Debug)]
+pub struct PackedDecoder {
+    config: Config,
+    isa: Isa,
+    pool: Arc<Pool>,
+    rotation: Rotation,
+    embedding: PackedMatrix,
+    /// `None` where the embedding is the head.
+    head: Option<PackedMatrix>,
+    final_norm: Vec<f32>,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    attention_norm: Vec<f32>,
+    mlp_norm: Vec<f32>,
+    /// In the order of [`Projection::ALL`].
+    linears: Vec<PackedMatrix>,
+}
+
+/// Consecutive tokens of one sequence, to be computed in one step.
+#[derive(Debug, Clone, Copy)]
+pub struct Segment<'a> {
+    /// The tokens.
+    pub tokens: &'a [u32],
+    /// The position of the first of them.
+    pub start: usize,
+    /// Numbers of the sequence's cache blocks, enough for `start + tokens.len()` tokens.
+    pub table: &'a [u32],
+}
+
+impl PackedDecoder {
+    /// Reads and packs all weights.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if a weight is missing or has the wrong shape.
+    pub fn load(
+        checkpoint: &dyn Checkpoint,
+        precision: ServedPrecision,
+        pool: Arc<Pool>,
+    ) -> Result<Self, CheckpointError> {
+        let config = checkpoint.config().clone();
+        let matrix = |weight| pack(checkpoint, weight, precision);
+        let vector = |weight| -> Result<Vec<f32>, CheckpointError> {
+            Ok(checkpoint.dense(weight)?.to_vec1()?)
+        };
+        let layers = (0..config.layers)
+            .map(|layer| {
+                Ok(Layer {
+                    attention_norm: vector(Weight::AttentionNorm(layer))?,
+                    mlp_norm: vector(Weight::MlpNorm(layer))?,
+                    linears: Projection::ALL
+                        .into_iter()
+                        .map(|p| matrix(Weight::Linear(Site::new(layer, p))))
+                        .collect::<Result<_, CheckpointError>>()?,
+                })
+            })
+            .collect::<Result<_, CheckpointError>>()?;
+        Ok(Self {
+            isa: Isa::detect(),
+            pool,
+            rotation: Rotation::new(config.rope_theta, config.head_dim, config.context_tokens),
+            embedding: matrix(Weight::Embedding)?,
+            head: checkpoint.has_head().then(|| matrix(Weight::Head)).transpose()?,
+            final_norm: vector(Weight::FinalNorm)?,
+            layers,
+            config,
+        })
+    }
+
+    /// The hyper-parameters.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The threads that the kernels share.
+    #[must_use]
+    pub const fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Memory of the packed matrices.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        let linears = self.layers.iter().flat_map(|l| &l.linears);
+        let all = linears.chain([&self.embedding]).chain(&self.head);
+        all.map(PackedMatrix::bytes).sum()
+    }
+
+    /// Computes the segments in one step and stores their keys and values in `cache`.
+    /// The result has a row of hidden states, after the final norm, for each token, in order.
+    ///
+    /// # Errors
+    /// [`ModelError::Token`] for a token outside the vocabulary; nothing was stored then.
+    /// Whatever `delta` says.
+    ///
+    /// # Panics
+    /// If a segment ends beyond the context or its table.
+    pub fn hidden(
+        &self,
+        cache: &mut KvCache,
+        segments: &[Segment<'_>],
+        delta: &dyn Delta<Rows>,
+    ) -> Result<Rows, ModelError> {
+        let places: Vec<Place<'_>> = segments.iter().flat_map(places).collect();
+        let mut x = Rows::zeros(places.len(), self.config.hidden);
+        let tokens = segments.iter().flat_map(|s| s.tokens);
+        for (row, &token) in tokens.enumerate() {
+            if token as usize >= self.config.vocabulary {
+                return Err(ModelError::Token(token));
+            }
+            self.embedding.unpack(token as usize, x.row_mut(row));
+        }
+        let mut step = Step { model: self, cache, places: &places };
+        decoder::forward(&mut step, self.config.layers, delta, x)
+    }
+
+    /// Logits (rows, vocabulary) of hidden states (rows, hidden).
+    #[must_use]
+    pub fn logits(&self, hidden: &Rows) -> Rows {
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        let [logits] = linear(&self.pool, self.isa, [head], hidden);
+        logits
+    }
+}
+
+fn pack(
+    checkpoint: &dyn Checkpoint,
+    weight: Weight,
+    precision: ServedPrecision,
+) -> Result<PackedMatrix, CheckpointError> {
+    let rounded = match precision {
+        ServedPrecision::F32 => Precision::F32,
+        ServedPrecision::Auto => match checkpoint.packed(weight)? {
+            Some(matrix) => return Ok(matrix),
+            None => Precision::Int8,
+        },
+    };
+    let dense = checkpoint.dense(weight)?;
+    let shape = dense.dims2()?;
+    Ok(PackedMatrix::from_values(rounded, shape, &dense.flatten_all()?.to_vec1::<f32>()?))
+}
+
+/// Where a row's token is in its sequence, and the sequence in the cache.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    position: usize,
+    table: &'a [u32],
+}
+
+fn places<'a>(segment: &Segment<'a>) -> impl Iterator<Item = Place<'a>> + use<'a> {
+    let (start, table) = (segment.start, segment.table);
+    (start..start + segment.tokens.len()).map(move |position| Place { position, table })
+}
+
+/// One forward pass.
+struct Step<'a> {
+    model: &'a PackedDecoder,
+    cache: &'a mut KvCache,
+    places: &'a [Place<'a>],
+}
+
+impl Backend for Step<'_> {
+    type Rows = Rows;
+
+    fn norm(&mut self, norm: Norm, x: &Rows) -> Result<Rows, ModelError> {
+        let weight = match norm {
+            Norm::Attention(layer) => &self.model.layers[layer].attention_norm,
+            Norm::Mlp(layer) => &self.model.layers[layer].mlp_norm,
+            Norm::Final => &self.model.final_norm,
+        };
+        let mut out = Rows::zeros(x.len(), x.width());
+        #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
+        let epsilon = self.model.config.norm_epsilon as f32;
+        elementwise::rms_norm(self.model.isa, x, weight, epsilon, &mut out);
+        Ok(out)
+    }
+
+    fn linear<const N: usize>(
+        &mut self,
+        layer: usize,
+        projections: [Projection; N],
+        x: &Rows,
+    ) -> Result<[Rows; N], ModelError> {
+        let linears = &self.model.layers[layer].linears;
+        let matrices = projections.map(|p| &linears[p as usize]);
+        Ok(linear(&self.model.pool, self.model.isa, matrices, x))
+    }
+
+    fn attend(
+        &mut self,
+        layer: usize,
+        mut q: Rows,
+        mut k: Rows,
+        v: Rows,
+    ) -> Result<Rows, ModelError> {
+        for (row, place) in self.places.iter().enumerate() {
+            self.model.rotation.apply(q.row_mut(row), place.position);
+            self.model.rotation.apply(k.row_mut(row), place.position);
+            let block = place.table[place.position / BLOCK_TOKENS] as usize;
+            let slot = (block, place.position % BLOCK_TOKENS);
+            self.cache.store(layer, slot, k.row(row), v.row(row));
+        }
+        Ok(self.attend_all(layer, &q))
+    }
+
+    fn gate(&mut self, mut gate: Rows, up: Rows) -> Result<Rows, ModelError> {
+        elementwise::gate(self.model.isa, gate.values_mut(), up.values());
+        Ok(gate)
+    }
+
+    fn add(&mut self, x: &mut Rows, y: Rows) -> Result<(), ModelError> {
+        elementwise::add(self.model.isa, x.values_mut(), y.values());
+        Ok(())
+    }
+}
+
+impl Step<'_> {
+    /// Attention of every row and key head, shared out to the pool.
+    #[expect(
+        unsafe_code,
+        reason = "writes the columns of one row and head, which no other task has"
+    )]
+    fn attend_all(&self, layer: usize, q: &Rows) -> Rows {
+        let Config { kv_heads, head_dim, heads, .. } = self.model.config;
+        let width = heads / kv_heads * head_dim;
+        let mut out = Rows::zeros(q.len(), heads * head_dim);
+        let view = DisjointRows::new(out.values_mut(), heads * head_dim);
+        let (pool, isa) = (&self.model.pool, self.model.isa);
+        pool.run(&|part| {
+            let mut scores: Vec<lanes::Lanes> = Vec::new();
+            for task in share(q.len() * kv_heads, part, pool.parts()) {
+                let (row, kv_head) = (task / kv_heads, task % kv_heads);
+                let place = self.places[row];
+                let past = Past {
+                    cache: self.cache,
+                    layer,
+                    kv_head,
+                    table: place.table,
+                    tokens: place.position + 1,
+                };
+                let columns = kv_head * width..(kv_head + 1) * width;
+                // SAFETY: a task is one row and one key head, and each runs once.
+                let target = unsafe { view.columns(row, columns.clone()) };
+                attention::attend(isa, past, &q.row(row)[columns], target, &mut scores);
+            }
+        });
+        out
+    }
+}
