@@ -1,10 +1,14 @@
 //! Folds weighted low-rank adapters into dense weights, or into one adapter.
 
+mod checkpoint;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::Site;
 
 use crate::lora::{Lora, LowRank};
+
+pub use checkpoint::Merged;
 
 /// Why adapters cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
