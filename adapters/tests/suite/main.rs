@@ -9,6 +9,7 @@ mod fixture;
 mod folder;
 mod lora;
 mod merge;
+mod parity;
 mod peft_config;
 mod properties;
 mod restart;
