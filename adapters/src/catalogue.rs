@@ -188,9 +188,7 @@ impl Catalogue {
         source: &str,
         expected: Expected,
     ) -> Result<AdapterInfo, CatalogueError> {
-        if RESERVED.contains(&name.as_str()) || name.as_str() == self.base.name {
-            return Err(CatalogueError::Reserved(name.clone()));
-        }
+        self.refuse_reserved(name)?;
         let before = self.generation(name);
         check(name, before.as_ref(), expected)?;
         self.refuse_one_too_many(before.as_ref())?;
@@ -240,6 +238,13 @@ impl Catalogue {
             limit,
         })?;
         Ok(Arc::new(Generation { adapter, source: source.to_owned(), claim }))
+    }
+
+    fn refuse_reserved(&self, name: &AdapterName) -> Result<(), CatalogueError> {
+        if RESERVED.contains(&name.as_str()) || name.as_str() == self.base.name {
+            return Err(CatalogueError::Reserved(name.clone()));
+        }
+        Ok(())
     }
 
     fn refuse_one_too_many(

@@ -96,6 +96,7 @@ impl Catalogue {
 
     fn restore_one(&self, name: &AdapterName, entry: &Entry) -> Result<(), RestoreReason> {
         let refused = |error| RestoreReason::Refused(Arc::new(error));
+        self.refuse_reserved(name).map_err(refused)?;
         self.refuse_one_too_many(None).map_err(refused)?;
         let adapter = self.read(&entry.source).map_err(|error| refused(error.into()))?;
         if adapter.digest != entry.digest {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use adapters::{
-    Catalogue, CatalogueError, CatalogueSettings, Expected, Limits, RestoreReason, ShippedFault,
-    StateError,
+    BaseModel, Catalogue, CatalogueError, CatalogueSettings, Expected, Limits, RestoreReason,
+    ShippedFault, StateError,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -173,6 +173,20 @@ fn a_change_that_cannot_be_recorded_is_not_made() {
         assert!(matches!(error, CatalogueError::State(StateError::Write(_))), "{error}");
     }
     assert_eq!((catalogue.list(), catalogue.usage()), before);
+}
+
+#[test]
+fn an_adapter_never_takes_the_name_of_another_base() {
+    let house = House::with_two();
+    let settings = CatalogueSettings {
+        root: house.root(),
+        state: Some(house.state()),
+        limits: Limits::default(),
+    };
+    let other = BaseModel { name: "x".to_owned(), ..base() };
+    let catalogue = Catalogue::open(settings, other).unwrap();
+    assert_eq!(names(&catalogue), ["y"]);
+    assert_eq!(catalogue.restore_faults()[0].reason.to_string(), "the name x is reserved");
 }
 
 fn add(root: &Path, folder: &str) {
