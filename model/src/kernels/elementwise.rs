@@ -55,6 +55,26 @@ fn add_body(x: &mut [f32], y: &[f32]) {
     }
 }
 
+per_isa! {
+    /// `x = e^((x - largest) * scale)`, value by value; the sum of the results.
+    pub fn exponentiate(x: &mut [f32], largest: f32, scale: f32) -> f64 = exponentiate_body
+}
+
+#[inline(always)]
+fn exponentiate_body(x: &mut [f32], largest: f32, scale: f32) -> f64 {
+    let mut total = [0.0_f64; LANES];
+    for x in x.chunks_mut(LANES) {
+        let mut lanes = lanes::splat(f32::NEG_INFINITY);
+        lanes[..x.len()].copy_from_slice(x);
+        let e = lanes::exp(&lanes.map(|v| (v - largest) * scale));
+        for i in 0..LANES {
+            total[i] += f64::from(e[i]);
+        }
+        x.copy_from_slice(&e[..x.len()]);
+    }
+    total.iter().sum()
+}
+
 /// Cosines and sines of the rotary embedding for every position.
 ///
 /// Frequencies are `theta^(-2i/head_dim)`; angles are rounded to f32 as the reference
@@ -136,6 +156,20 @@ mod tests {
         for isa in Isa::available() {
             let mut got = g.clone();
             gate(isa, &mut got, &u);
+            assert_eq!(got, portable, "{isa:?}");
+        }
+    }
+
+    #[test]
+    fn exponentials_and_their_sum_agree_on_every_instruction_set() {
+        let x: Vec<f32> = (0..37).map(|i| i as f32 / 7.0 - 9.0).collect();
+        let mut portable = x.clone();
+        let sum = exponentiate(Isa::Portable, &mut portable, 2.0, 0.5);
+        let want: f64 = x.iter().map(|x| f64::from((x - 2.0) * 0.5).exp()).sum();
+        assert!((sum / want - 1.0).abs() < 1e-6);
+        for isa in Isa::available() {
+            let mut got = x.clone();
+            assert_eq!(exponentiate(isa, &mut got, 2.0, 0.5).to_bits(), sum.to_bits());
             assert_eq!(got, portable, "{isa:?}");
         }
     }

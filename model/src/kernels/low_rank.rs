@@ -1,7 +1,12 @@
-//! The low-rank product of one adapter at one site, for one row.
+//! Low-rank products: what adapters add at a site, each row with its own set of them.
 
+use std::ops::Range;
+
+use super::disjoint::DisjointRows;
 use super::lanes::{self, LANES};
-use super::per_isa;
+use super::pool::{Pool, share};
+use super::{Isa, per_isa};
+use crate::Rows;
 
 /// The two factors of a low-rank update, in half precision (bits).
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +17,39 @@ pub struct Factors<'a> {
     pub b_transposed: &'a [u16],
     /// The rank.
     pub rank: usize,
+}
+
+/// A low-rank update of some rows.
+#[derive(Debug, Clone)]
+pub struct Update<'a> {
+    /// The rows.
+    pub rows: Range<usize>,
+    /// The factors.
+    pub factors: Factors<'a>,
+    /// What the product is multiplied with.
+    pub scale: f32,
+}
+
+/// Applies the updates to their rows, for each row in the order in which they stand: `x` (rows,
+/// inputs), `y` (rows, outputs). Rows without an update are not touched.
+///
+/// # Panics
+/// If an update's rows or widths do not fit `x` and `y`.
+#[expect(unsafe_code, reason = "writes whole rows, each of which belongs to one part")]
+pub fn add_rows(pool: &Pool, isa: Isa, updates: &[Update<'_>], x: &Rows, y: &mut Rows) {
+    assert_eq!(x.len(), y.len(), "rows of input and output");
+    let (rows, width) = (y.len(), y.width());
+    let view = DisjointRows::new(y.values_mut(), width);
+    pool.run(&|part| {
+        let mut scratch = Vec::new();
+        for row in share(rows, part, pool.parts()) {
+            for update in updates.iter().filter(|u| u.rows.contains(&row)) {
+                // SAFETY: each row is in the share of one part, and the slice ends here.
+                let y = unsafe { view.columns(row, 0..width) };
+                add(isa, update.factors, update.scale, x.row(row), y, &mut scratch);
+            }
+        }
+    });
 }
 
 per_isa! {
@@ -65,7 +103,6 @@ fn half_lanes(half: &[u16]) -> lanes::Lanes {
 mod tests {
     use half::f16;
 
-    use super::super::Isa;
     use super::super::linear::tests::Noise;
     use super::*;
 
