@@ -24,10 +24,24 @@ pub struct Job {
     pub grammar: Grammar,
     /// Which log-probabilities to report.
     pub logprobs: Logprobs,
+    /// Further sequences that go along and get the same tokens.
+    pub companions: Vec<Companion>,
     /// The job fails with [`EngineError::Deadline`](crate::EngineError::Deadline) at this time.
     pub deadline: Instant,
     /// Place in the house, shared by the jobs of one request.
     pub permit: Arc<Permit>,
+}
+
+/// A sequence that accompanies a job in the batch and gets every token that the job draws.
+///
+/// Rules that compare distributions read its logits: an expert is a companion with other adapters,
+/// a bias-describing prefix is a companion with a longer prompt.
+#[derive(Debug)]
+pub struct Companion {
+    /// Token ids of its prompt, at least one.
+    pub prompt: Vec<u32>,
+    /// Its adapters.
+    pub adapters: AdapterVector,
 }
 
 /// How the next token is drawn from the model's distribution.

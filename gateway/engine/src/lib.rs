@@ -9,10 +9,15 @@
 mod admission;
 mod generation;
 mod job;
+mod local;
+mod rules;
+mod sampler;
+mod text;
 
 pub use admission::{Admission, Permit, QueueFull};
 pub use generation::{Chunk, EngineError, Finish, FinishReason, Generation, ScoredToken};
-pub use job::{Grammar, Job, Limits, Logprobs, Sampling};
+pub use job::{Companion, Grammar, Job, Limits, Logprobs, Sampling};
+pub use local::{LocalEngine, LocalSettings, StartError};
 
 /// Something that generates tokens.
 pub trait Engine: Send + Sync {

@@ -1,0 +1,234 @@
+//! One step: which tokens are computed, and what becomes of the results.
+
+use adapters::StackedDelta;
+use model::{Rows, Segment};
+use std::ops::Range;
+
+use super::row::Row;
+use super::worker::Worker;
+use crate::EngineError;
+use crate::sampler;
+
+/// Rows of logits that are computed together for prompt scores, to bound their memory.
+const SCORED_ROWS: usize = 32;
+
+/// A member of a row and how many of its tokens the step computes.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    row: usize,
+    member: usize,
+    tokens: usize,
+}
+
+impl Worker {
+    /// Computes one step of the running rows.
+    pub(super) fn step(&mut self) {
+        let mut plan = self.plan();
+        self.make_room(&mut plan);
+        if plan.is_empty() {
+            return;
+        }
+        let (spans, hidden) = match self.compute(&plan) {
+            Ok(results) => results,
+            Err(error) => return self.fail_all(&error),
+        };
+        for share in &plan {
+            self.running[share.row].members[share.member].advance(&mut self.blocks, share.tokens);
+        }
+        self.score_prompts(&plan, &spans, &hidden);
+        let done = self.draw(&plan, &spans, &hidden);
+        self.retire(&done);
+    }
+
+    /// Rows that generate get their one token; the rest of the budget goes to prompts in equal
+    /// shares, what is left of it to the oldest.
+    fn plan(&self) -> Vec<Share> {
+        let ready = |row: &&(usize, &Row)| !row.1.outlet.is_blocked();
+        let rows: Vec<_> = self.running.iter().enumerate().collect();
+        let rows: Vec<_> = rows.iter().filter(ready).collect();
+        let generating = rows.iter().filter(|(_, r)| r.is_generating());
+        let mut plan: Vec<Share> = generating
+            .flat_map(|&&(row, r)| {
+                (0..r.members.len()).map(move |member| Share { row, member, tokens: 1 })
+            })
+            .collect();
+        let prompts: Vec<Share> = rows
+            .iter()
+            .filter(|(_, r)| !r.is_generating())
+            .flat_map(|&&(row, r)| {
+                (0..r.members.len()).map(move |member| Share {
+                    row,
+                    member,
+                    tokens: r.computable(member),
+                })
+            })
+            .filter(|share| share.tokens > 0)
+            .collect();
+        let budget = match plan.is_empty() {
+            true => self.settings.step_tokens,
+            false => self.settings.shared_step_tokens,
+        };
+        plan.extend(divide(budget, prompts));
+        plan
+    }
+
+    /// Gives each planned member its blocks, oldest rows first. When there are none left, the
+    /// youngest row gives its own back and is computed again later.
+    fn make_room(&mut self, plan: &mut Vec<Share>) {
+        plan.sort_by_key(|share| (share.row, share.member));
+        let mut kept = 0;
+        while kept < plan.len() {
+            let share = plan[kept];
+            let member = &mut self.running[share.row].members[share.member];
+            let tokens = member.computed() + share.tokens;
+            if member.reserve(&mut self.blocks, tokens) {
+                kept += 1;
+                continue;
+            }
+            let youngest = self.running.len() - 1;
+            plan.retain(|share| share.row != youngest);
+            kept = kept.min(plan.len());
+            if let Some(mut row) = self.running.pop() {
+                row.end(&mut self.blocks);
+                self.preemptions += 1;
+                self.waiting.push_front(row);
+            }
+        }
+    }
+
+    /// Hidden states of all planned tokens, and which rows of them belong to which share.
+    fn compute(&mut self, plan: &[Share]) -> Result<(Vec<Range<usize>>, Rows), model::ModelError> {
+        let mut delta = StackedDelta::new(self.decoder.pool().clone());
+        let mut spans = Vec::with_capacity(plan.len());
+        let mut segments = Vec::with_capacity(plan.len());
+        let mut first = 0;
+        for share in plan {
+            let member = &self.running[share.row].members[share.member];
+            let start = member.computed();
+            let tokens = &member.tokens[start..start + share.tokens];
+            segments.push(Segment { tokens, start, table: member.table() });
+            let span = first..first + share.tokens;
+            delta.add_rows(span.clone(), &member.adapters);
+            first = span.end;
+            spans.push(span);
+        }
+        let hidden = self.decoder.hidden(&mut self.cache, &segments, &delta)?;
+        Ok((spans, hidden))
+    }
+
+    /// Scores the prompt tokens that were asked for: each by the hidden state before it.
+    fn score_prompts(&mut self, plan: &[Share], spans: &[Range<usize>], hidden: &Rows) {
+        for (share, span) in plan.iter().zip(spans) {
+            let row = &mut self.running[share.row];
+            let Some(top) = row.logprobs.prompt.filter(|_| share.member == 0) else { continue };
+            let start = row.members[0].computed() - share.tokens;
+            // Position p scores token p + 1; what was scored before a preemption stays.
+            let positions = start.max(row.prompt_scores.len().saturating_sub(1))
+                ..row.members[0].computed().min(row.prompt_tokens - 1);
+            let positions: Vec<usize> = positions.collect();
+            for part in positions.chunks(SCORED_ROWS) {
+                let logits = self
+                    .decoder
+                    .logits(&gather(hidden, part.iter().map(|p| span.start + p - start)));
+                for (i, p) in part.iter().enumerate() {
+                    let token = row.members[0].tokens[p + 1];
+                    row.prompt_scores.push(sampler::score(logits.row(i), token, top));
+                }
+            }
+        }
+    }
+
+    /// Draws a token for each row whose sequences are computed to their ends; which rows are done.
+    fn draw(&mut self, plan: &[Share], spans: &[Range<usize>], hidden: &Rows) -> Vec<usize> {
+        let complete =
+            |share: &Share| self.running[share.row].members.iter().all(|m| m.remaining() == 0);
+        let last: Vec<(usize, usize)> = plan
+            .iter()
+            .zip(spans)
+            .filter(|(share, _)| complete(share))
+            .map(|(share, span)| (share.row, span.end - 1))
+            .collect();
+        if last.is_empty() {
+            return Vec::new();
+        }
+        let logits = self.decoder.logits(&gather(hidden, last.iter().map(|(_, at)| *at)));
+        let mut done = Vec::new();
+        let mut first = 0;
+        // The plan is in the order of rows and members, so a row's logits are neighbours.
+        for group in last.chunk_by(|a, b| a.0 == b.0) {
+            let members: Vec<&[f32]> =
+                (first..first + group.len()).map(|i| logits.row(i)).collect();
+            first += group.len();
+            if self.running[group[0].0].take_logits(&members) {
+                done.push(group[0].0);
+            }
+        }
+        done
+    }
+
+    /// Takes finished rows out.
+    fn retire(&mut self, done: &[usize]) {
+        for &index in done.iter().rev() {
+            let mut row = self.running.remove(index);
+            row.end(&mut self.blocks);
+            self.drain(row);
+        }
+    }
+
+    /// What a step could not compute fails every row in it, and only those.
+    fn fail_all(&mut self, error: &model::ModelError) {
+        tracing::error!(%error, "a step failed");
+        for mut row in std::mem::take(&mut self.running) {
+            row.end(&mut self.blocks);
+            row.fail(EngineError::Internal("a step failed".into()));
+            self.drain(row);
+        }
+    }
+}
+
+/// The given rows of `hidden`.
+fn gather(hidden: &Rows, rows: impl ExactSizeIterator<Item = usize>) -> Rows {
+    let mut gathered = Rows::zeros(rows.len(), hidden.width());
+    for (to, from) in rows.enumerate() {
+        gathered.row_mut(to).copy_from_slice(hidden.row(from));
+    }
+    gathered
+}
+
+/// Divides `budget` tokens among `wanted`: equal shares, then what is left to the first.
+fn divide(budget: usize, wanted: Vec<Share>) -> Vec<Share> {
+    let equal = budget.checked_div(wanted.len()).unwrap_or(0);
+    let mut given: Vec<Share> =
+        wanted.iter().map(|w| Share { tokens: w.tokens.min(equal), ..*w }).collect();
+    let mut left = budget - given.iter().map(|g| g.tokens).sum::<usize>();
+    for (given, wanted) in given.iter_mut().zip(wanted) {
+        let more = left.min(wanted.tokens - given.tokens);
+        given.tokens += more;
+        left -= more;
+    }
+    given.retain(|share| share.tokens > 0);
+    given
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_divided_equally_and_used_up() {
+        let want = |tokens: &[usize]| -> Vec<Share> {
+            tokens
+                .iter()
+                .enumerate()
+                .map(|(row, &tokens)| Share { row, member: 0, tokens })
+                .collect()
+        };
+        let given = |budget, tokens: &[usize]| -> Vec<usize> {
+            divide(budget, want(tokens)).iter().map(|s| s.tokens).collect()
+        };
+        assert_eq!(given(64, &[1000, 10]), [54, 10]);
+        assert_eq!(given(64, &[1000, 1000]), [32, 32]);
+        assert_eq!(given(2, &[5, 5, 5]), [2]);
+        assert_eq!(given(64, &[]), [0_usize; 0]);
+    }
+}

@@ -1,0 +1,219 @@
+//! The engine's thread: which rows run, wait, pause and end.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use model::{KvCache, PackedDecoder};
+
+use super::LocalSettings;
+use super::blocks::BlockPool;
+use super::outlet::Outlet;
+use super::row::Row;
+use crate::{EngineError, Health, Status};
+
+/// How long the thread sleeps before it looks again at rows that wait for their readers.
+const BLOCKED_POLL: Duration = Duration::from_millis(2);
+
+/// What handles ask of the thread.
+pub(super) enum Command {
+    Submit(Box<Row>),
+    ShutDown,
+}
+
+/// Owner of weights, cache and rows.
+pub(super) struct Worker {
+    pub(super) decoder: PackedDecoder,
+    pub(super) cache: KvCache,
+    pub(super) blocks: BlockPool,
+    pub(super) settings: LocalSettings,
+    /// Oldest first.
+    pub(super) running: Vec<Row>,
+    /// First come, first served.
+    pub(super) waiting: VecDeque<Row>,
+    /// Ended rows whose readers have not taken everything.
+    draining: Vec<(Outlet, Instant)>,
+    inbox: Receiver<Command>,
+    status: Arc<Mutex<Status>>,
+    prefix_queries: u64,
+    prefix_hits: u64,
+    pub(super) preemptions: u64,
+}
+
+/// Whether the thread goes on.
+#[derive(PartialEq, Eq)]
+enum Flow {
+    Continue,
+    Stop,
+}
+
+impl Worker {
+    pub(super) fn new(
+        decoder: PackedDecoder,
+        cache: KvCache,
+        settings: LocalSettings,
+        inbox: Receiver<Command>,
+        status: Arc<Mutex<Status>>,
+    ) -> Self {
+        let blocks = BlockPool::new(cache.blocks());
+        Self {
+            decoder,
+            cache,
+            blocks,
+            settings,
+            running: Vec::new(),
+            waiting: VecDeque::new(),
+            draining: Vec::new(),
+            inbox,
+            status,
+            prefix_queries: 0,
+            prefix_hits: 0,
+            preemptions: 0,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            while self.receive() == Flow::Continue {
+                self.sweep();
+                self.admit();
+                self.publish(Health::Ready);
+                self.step();
+            }
+        }));
+        let (health, error) = match outcome {
+            Ok(()) => (Health::ShutDown, EngineError::ShuttingDown),
+            Err(_) => {
+                (Health::Failed, EngineError::Internal("the engine's thread panicked".into()))
+            }
+        };
+        for mut row in self.running.drain(..).chain(self.waiting.drain(..)) {
+            row.fail(error.clone());
+        }
+        self.publish(health);
+    }
+
+    /// Takes what came in. Sleeps while there is nothing to do.
+    fn receive(&mut self) -> Flow {
+        loop {
+            let blocked =
+                !self.draining.is_empty() || self.running.iter().any(|r| r.outlet.is_blocked());
+            let busy =
+                self.running.iter().any(|r| !r.outlet.is_blocked()) || !self.waiting.is_empty();
+            let command = if busy {
+                match self.inbox.try_recv() {
+                    Ok(command) => command,
+                    Err(TryRecvError::Empty) => return Flow::Continue,
+                    Err(TryRecvError::Disconnected) => return Flow::Stop,
+                }
+            } else if blocked {
+                match self.inbox.recv_timeout(BLOCKED_POLL) {
+                    Ok(command) => command,
+                    Err(RecvTimeoutError::Timeout) => return Flow::Continue,
+                    Err(RecvTimeoutError::Disconnected) => return Flow::Stop,
+                }
+            } else {
+                self.publish(Health::Ready);
+                match self.inbox.recv() {
+                    Ok(command) => command,
+                    Err(_) => return Flow::Stop,
+                }
+            };
+            match command {
+                Command::Submit(row) => self.waiting.push_back(*row),
+                Command::ShutDown => return Flow::Stop,
+            }
+        }
+    }
+
+    /// Frees rows whose reader is gone or whose deadline passed, and sends what waits.
+    fn sweep(&mut self) {
+        let now = Instant::now();
+        for mut row in self.running.extract_if(.., |row| is_over(row, now)).collect::<Vec<_>>() {
+            row.end(&mut self.blocks);
+            self.expire(row);
+        }
+        let (over, waiting) = self.waiting.drain(..).partition(|row| is_over(row, now));
+        self.waiting = waiting;
+        for row in Vec::from(over) {
+            self.expire(row);
+        }
+        for row in &mut self.running {
+            row.outlet.flush();
+        }
+        self.draining.retain_mut(|(outlet, until)| !outlet.flush() && *until > now);
+    }
+
+    fn expire(&mut self, mut row: Row) {
+        if !row.outlet.is_closed() {
+            row.fail(EngineError::Deadline);
+            self.drain(row);
+        }
+    }
+
+    /// Keeps a row's outlet until its reader has taken everything, or a while after its deadline.
+    pub(super) fn drain(&mut self, row: Row) {
+        if row.outlet.is_blocked() {
+            let grace = Duration::from_secs(10);
+            self.draining.push((row.outlet, row.deadline.max(Instant::now()) + grace));
+        }
+    }
+
+    /// Starts waiting rows, in order, while there is room. A row that could share what a running
+    /// one is just computing waits for that, and lets others pass.
+    fn admit(&mut self) {
+        let mut index = 0;
+        while index < self.waiting.len() && self.running.len() < self.settings.max_rows {
+            let row = &self.waiting[index];
+            let shares =
+                self.running.iter().any(|r| row.members[0].waits_for(&r.members[0], &self.blocks));
+            if shares {
+                index += 1;
+                continue;
+            }
+            // One block to spare for each running row, so that admission does not cause preemption.
+            let needed: usize = row.members.iter().map(|m| m.blocks_needed(&self.blocks)).sum();
+            let spare = self.running.len();
+            if !self.running.is_empty() && needed + spare > self.blocks.available() {
+                return;
+            }
+            let Some(mut row) = self.waiting.remove(index) else { return };
+            let (queried, found) = row.begin(&mut self.blocks);
+            self.prefix_queries += queried as u64;
+            self.prefix_hits += found as u64;
+            self.running.push(row);
+        }
+    }
+
+    /// Tells the handles what the engine is doing.
+    fn publish(&self, health: Health) {
+        let names = |rows: &mut dyn Iterator<Item = &Row>| {
+            let members = rows.flat_map(|row| &row.members);
+            let applied = members.flat_map(|m| m.adapters.entries());
+            applied
+                .map(|a| a.lease.name().to_string())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect()
+        };
+        let total = self.blocks.total();
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Status {
+            health,
+            running: self.running.len(),
+            waiting: self.waiting.len(),
+            kv_blocks_used: total - self.blocks.available(),
+            kv_blocks_total: total,
+            prefix_queries_tokens: self.prefix_queries,
+            prefix_hits_tokens: self.prefix_hits,
+            preemptions: self.preemptions,
+            running_adapters: names(&mut self.running.iter()),
+            waiting_adapters: names(&mut self.waiting.iter()),
+        };
+    }
+}
+
+fn is_over(row: &Row, now: Instant) -> bool {
+    row.outlet.is_closed() || row.deadline <= now
+}
