@@ -12,6 +12,8 @@ mod job;
 mod local;
 mod rules;
 mod sampler;
+#[cfg(feature = "scripted")]
+pub mod scripted;
 mod text;
 
 pub use admission::{Admission, Permit, QueueFull};
