@@ -58,16 +58,16 @@ pub struct Adapter {
     pub kind: &'static str,
     /// Identity of its content.
     pub digest: String,
-    /// Rank of its weights.
+    /// The folder inside the adapter folder that it was read from.
+    pub source: String,
+    /// Highest rank of its weights.
     pub rank: usize,
     /// What it holds in memory.
     pub bytes: u64,
-    /// `verified` if it was made for the served weights; `unverified` if only its shapes fit.
-    pub verification: &'static str,
-    /// Requests that use it now.
-    pub leases: usize,
-    /// Seconds since the epoch: when it was loaded.
-    pub created: u64,
+    /// Whether it was made and measured on the very weights that are served.
+    pub verified: bool,
+    /// Why it is not verified.
+    pub doubt: Option<String>,
     /// What was measured of it.
     pub card: Option<Value>,
 }

@@ -72,7 +72,7 @@ impl RequestError {
     /// `param` cannot be honoured.
     #[must_use]
     pub fn unsupported(param: &str) -> Self {
-        Self::at(param, Fault::Unsupported(format!("'{param}'")))
+        Self::at(param, Fault::Unsupported("it".to_owned()))
     }
 
     /// `param` has a value with this fault.
