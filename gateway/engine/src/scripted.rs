@@ -12,7 +12,8 @@ mod script;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -41,6 +42,7 @@ pub struct ScriptedEngine {
 #[derive(Debug)]
 struct House {
     jobs: Mutex<Jobs>,
+    changed: Condvar,
     down: watch::Sender<bool>,
 }
 
@@ -70,7 +72,7 @@ impl ScriptedEngine {
             fingerprint: "sha256:scripted".to_owned(),
         };
         let (down, _) = watch::channel(false);
-        let house = House { jobs: Mutex::default(), down };
+        let house = House { jobs: Mutex::default(), changed: Condvar::new(), down };
         Self { model, script, house: Arc::new(house) }
     }
 
@@ -78,6 +80,15 @@ impl ScriptedEngine {
     #[must_use]
     pub fn cancelled(&self) -> u64 {
         self.house.jobs().cancelled
+    }
+
+    /// Waits until `running` jobs run and `cancelled` were dropped before their end; returns
+    /// whether that came about within `timeout`. It blocks the thread.
+    #[must_use]
+    pub fn wait_for(&self, running: usize, cancelled: u64, timeout: Duration) -> bool {
+        let other = |jobs: &mut Jobs| jobs.running.len() != running || jobs.cancelled != cancelled;
+        let waited = self.house.changed.wait_timeout_while(self.house.jobs(), timeout, other);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Refuses what can never run.
@@ -180,6 +191,7 @@ impl House {
         let id = jobs.next;
         jobs.next += 1;
         jobs.running.insert(id, names);
+        house.changed.notify_all();
         Place { house: Arc::clone(house), id, ended: false }
     }
 
@@ -193,6 +205,7 @@ impl Drop for Place {
         let mut jobs = self.house.jobs();
         jobs.running.remove(&self.id);
         jobs.cancelled += u64::from(!self.ended);
+        self.house.changed.notify_all();
     }
 }
 
