@@ -1,1 +1,30 @@
-//! The Lethe gateway.
+//! The Lethe gateway: an HTTP server in front of an engine and a catalogue of adapters.
+//!
+//! A request's walk: [`routes`] parse the body into wire types, take a permit, resolve adapter
+//! names to leases, turn text into tokens, and submit jobs to the engine; `generation` follows the
+//! jobs and `replies` writes what they say, in one piece or as a stream.
+//!
+//! **Invariant:** one permit lives from admission to the last token, and no request is served by
+//! the base model because something that it named was not there.
+
+mod body;
+mod call;
+mod chance;
+mod choice;
+mod clock;
+mod disconnect;
+mod error;
+mod gateway;
+mod generation;
+mod metrics;
+mod observe;
+mod replies;
+pub mod routes;
+pub mod settings;
+pub mod shutdown;
+pub mod startup;
+pub mod telemetry;
+
+pub use error::{ApiError, Code};
+pub use gateway::{Gateway, Phase};
+pub use metrics::Metrics;

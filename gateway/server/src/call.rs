@@ -1,0 +1,114 @@
+//! What a handler knows of a request beside its body.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderMap;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use gateway_wire::selection::{self, Selection};
+
+use crate::disconnect::Disconnect;
+use crate::error::{ApiError, Code};
+use crate::{chance, clock};
+
+/// The header with a request's id.
+pub(crate) const ID_HEADER: &str = "x-request-id";
+
+/// The longest id that is taken from a client.
+const MAX_ID_BYTES: usize = 128;
+
+/// A request's id: the client's, if it is a sane one.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(Rc<str>);
+
+/// What the log and the metrics are told of a request once it is known.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Note(Rc<RefCell<Option<Arc<str>>>>);
+
+/// A request beside its body.
+pub(crate) struct Call {
+    pub(crate) id: RequestId,
+    pub(crate) client: Disconnect,
+    /// The adapters that the header names, if it is there.
+    pub(crate) header: Option<Selection>,
+    pub(crate) route: String,
+    pub(crate) started: Instant,
+    note: Note,
+}
+
+impl RequestId {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let sane = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        let given = headers.get(ID_HEADER).and_then(|value| value.to_str().ok());
+        let given = given.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()));
+        match given.filter(|id| id.bytes().all(sane)) {
+            Some(id) => Self(id.into()),
+            None => Self(chance::id().into()),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Note {
+    /// The label of the adapter set; empty for routes that have none.
+    pub(crate) fn adapters(&self) -> Arc<str> {
+        self.0.borrow().clone().unwrap_or_default()
+    }
+}
+
+impl Call {
+    /// Tells the log and the metrics which adapters apply.
+    pub(crate) fn note(&self, model: &str, adapters: &Arc<str>) {
+        tracing::Span::current().record("model", model).record("adapters", &**adapters);
+        self.note.0.replace(Some(Arc::clone(adapters)));
+    }
+}
+
+impl FromRequest for Call {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let call = header_selection(request.headers()).map(|header| Self {
+            id: request
+                .extensions()
+                .get::<RequestId>()
+                .cloned()
+                .unwrap_or_else(|| RequestId::of(request.headers())),
+            client: Disconnect::of(request),
+            header,
+            route: request.match_pattern().unwrap_or_default(),
+            started: clock::now(),
+            note: request.extensions().get::<Note>().cloned().unwrap_or_default(),
+        });
+        ready(call)
+    }
+}
+
+fn header_selection(headers: &HeaderMap) -> Result<Option<Selection>, ApiError> {
+    let fault = |what: String| {
+        ApiError::new(Code::Invalid("invalid_value"), format!("{}: {what}", selection::HEADER))
+            .at(selection::HEADER)
+    };
+    let mut values = headers.get_all(selection::HEADER);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(fault("it stands twice".to_owned()));
+    }
+    let text = value.to_str().map_err(|_| fault("it is not plain text".to_owned()))?;
+    Selection::parse_header(text).map(Some).map_err(|error| fault(error.to_string()))
+}

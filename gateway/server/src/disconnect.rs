@@ -1,0 +1,56 @@
+//! Notices that a client has hung up while its request is being worked on.
+//!
+//! actix-web drops a response body only when a write fails, and lets a handler run to its end, so
+//! neither a silent stream nor a reply that is not streamed would end. Here a second handle of the
+//! connection's socket is watched for its end. A client that closes its sending half counts as
+//! gone, as it does for most servers.
+
+use std::any::Any;
+use std::net::TcpStream as StdStream;
+use std::os::fd::AsFd as _;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Extensions;
+use actix_web::rt::net::TcpStream;
+
+/// How often the socket is looked at while bytes of a next request hide its end.
+const PIPELINED_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A second handle of a connection's socket.
+struct Socket(StdStream);
+
+/// The client's side of the connection that a request came through.
+#[derive(Clone, Default)]
+pub(crate) struct Disconnect(Option<Rc<TcpStream>>);
+
+/// Keeps a handle of every new connection's socket; for `HttpServer::on_connect`.
+pub(crate) fn keep_socket(connection: &dyn Any, data: &mut Extensions) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    // If handles have run out, hang-ups are noticed by failed writes only.
+    if let Ok(handle) = stream.as_fd().try_clone_to_owned() {
+        data.insert(Socket(handle.into()));
+    }
+}
+
+impl Disconnect {
+    /// The connection of `request`; a request without one, as in tests, is never hung up on.
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let socket = request.conn_data::<Socket>();
+        let handle = socket.and_then(|Socket(stream)| stream.try_clone().ok());
+        Self(handle.and_then(|stream| TcpStream::from_std(stream).ok()).map(Rc::new))
+    }
+
+    /// Resolves when the client is gone.
+    ///
+    /// # Cancel safety
+    /// It can be dropped and called again.
+    pub(crate) async fn gone(&self) {
+        let Some(stream) = &self.0 else { return std::future::pending().await };
+        let mut byte = [0];
+        while let Ok(1..) = stream.peek(&mut byte).await {
+            tokio::time::sleep(PIPELINED_INTERVAL).await;
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The only HTTP error: what went wrong, and the table that says how it is answered.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use gateway_engine::{EngineError, QueueFull, SubmitError, TextError};
+use gateway_wire::{ErrorBody, ErrorDetail, RequestError};
+
+/// A failed request.
+#[derive(Debug)]
+pub struct ApiError {
+    code: Code,
+    message: Cow<'static, str>,
+    param: Option<String>,
+    /// What the log is told and the client is not.
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// A parameter is at fault, in these words of OpenAI's.
+    Invalid(&'static str),
+    ContextLengthExceeded,
+    ModelNotFound,
+    AdapterNotFound,
+    RouteNotFound,
+    MethodNotAllowed,
+    GenerationConflict,
+    AdapterLimit,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    AdapterRefused,
+    GrammarRefused,
+    QueueFull,
+    ClientGone,
+    Internal,
+    NotReady,
+    ShuttingDown,
+    DeadlineExceeded,
+}
+
+/// How a code is answered.
+struct Row {
+    status: u16,
+    kind: &'static str,
+    slug: &'static str,
+}
+
+const INVALID: &str = "invalid_request_error";
+const SERVER: &str = "server_error";
+
+/// Seconds after which a client may try again.
+const RETRY_AFTER: &str = "1";
+
+impl Code {
+    const fn row(self) -> Row {
+        let (status, kind, slug) = match self {
+            Self::Invalid(slug) => (400, INVALID, slug),
+            Self::ContextLengthExceeded => (400, INVALID, "context_length_exceeded"),
+            Self::ModelNotFound => (404, INVALID, "model_not_found"),
+            Self::AdapterNotFound => (404, INVALID, "adapter_not_found"),
+            Self::RouteNotFound => (404, INVALID, "route_not_found"),
+            Self::MethodNotAllowed => (405, INVALID, "method_not_allowed"),
+            Self::GenerationConflict => (409, INVALID, "generation_conflict"),
+            Self::AdapterLimit => (409, INVALID, "adapter_limit_reached"),
+            Self::BodyTooLarge => (413, INVALID, "body_too_large"),
+            Self::UnsupportedMediaType => (415, INVALID, "unsupported_media_type"),
+            Self::AdapterRefused => (422, INVALID, "adapter_refused"),
+            Self::GrammarRefused => (422, INVALID, "schema_refused"),
+            Self::QueueFull => (429, "rate_limit_exceeded", "queue_full"),
+            // nginx's number, which no client ever sees.
+            Self::ClientGone => (499, INVALID, "client_gone"),
+            Self::Internal => (500, SERVER, "internal_error"),
+            Self::NotReady => (503, SERVER, "not_ready"),
+            Self::ShuttingDown => (503, SERVER, "shutting_down"),
+            Self::DeadlineExceeded => (504, SERVER, "deadline_exceeded"),
+        };
+        Row { status, kind, slug }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The word that programs, metrics and logs use.
+    #[must_use]
+    pub const fn slug(self) -> &'static str {
+        self.row().slug
+    }
+}
+
+impl ApiError {
+    /// An error with a message for the client.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), param: None, cause: None }
+    }
+
+    /// The gateway is at fault; only the log is told the cause.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let error = Self::new(Code::Internal, "the gateway failed");
+        Self { cause: Some(cause.into()), ..error }
+    }
+
+    /// The same error, about `param`.
+    #[must_use]
+    pub fn at(self, param: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..self }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What the log is told and the client is not.
+    #[must_use]
+    pub fn cause(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+
+    /// The body: the message, and for the server's own failures the id under which to ask.
+    #[must_use]
+    pub fn body(&self, request_id: Option<&str>) -> ErrorBody {
+        let row = self.code.row();
+        let own_failure = self.code.status().is_server_error();
+        let message = match request_id {
+            Some(id) if own_failure => format!("{}; request {id}", self.message),
+            Some(_) | None => self.message.clone().into_owned(),
+        };
+        let param = self.param.clone().filter(|_| !own_failure);
+        ErrorBody { error: ErrorDetail { message, kind: row.kind, param, code: Some(row.slug) } }
+    }
+
+    /// The whole answer.
+    #[must_use]
+    pub fn response(&self, request_id: Option<&str>) -> HttpResponse {
+        let mut response = HttpResponse::build(self.code.status());
+        match self.code.status() {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+            }
+            // Clients retry 409 unless they are told that it will not help.
+            StatusCode::CONFLICT => {
+                response.insert_header(("x-should-retry", "false"));
+            }
+            _ => {}
+        }
+        response.json(self.body(request_id))
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.slug())
+    }
+}
+
+impl Error for ApiError {}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.response(None)
+    }
+}
+
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
+        let message = error.to_string();
+        Self { param: error.param.clone(), ..Self::new(Code::Invalid(error.code()), message) }
+    }
+}
+
+impl From<QueueFull> for ApiError {
+    fn from(_: QueueFull) -> Self {
+        Self::new(Code::QueueFull, "the queue is full; try again later")
+    }
+}
+
+impl From<TextError> for ApiError {
+    fn from(error: TextError) -> Self {
+        match error {
+            TextError::Template(_) | TextError::UnknownToken(_) => {
+                Self::new(Code::Invalid("invalid_value"), error.to_string())
+            }
+            TextError::Tokenizer(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> Self {
+        let code = match error {
+            SubmitError::EmptyPrompt | SubmitError::UnknownToken(_) => {
+                Code::Invalid("invalid_value")
+            }
+            SubmitError::TooLong { .. } => Code::ContextLengthExceeded,
+            SubmitError::Grammar(_) => Code::GrammarRefused,
+            SubmitError::Adapter { .. } => Code::AdapterRefused,
+            SubmitError::NotRunning => return EngineError::ShuttingDown.into(),
+        };
+        let param = match error {
+            SubmitError::Grammar(_) => Some("response_format".to_owned()),
+            SubmitError::Adapter { .. } => Some("adapters".to_owned()),
+            SubmitError::EmptyPrompt
+            | SubmitError::UnknownToken(_)
+            | SubmitError::TooLong { .. }
+            | SubmitError::NotRunning => None,
+        };
+        Self { param, ..Self::new(code, error.to_string()) }
+    }
+}
+
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Deadline => {
+                Self::new(Code::DeadlineExceeded, "the request took longer than it may")
+            }
+            EngineError::ShuttingDown => {
+                Self::new(Code::ShuttingDown, "the gateway is shutting down")
+            }
+            EngineError::Grammar(_) | EngineError::Internal(_) => Self::internal(error),
+        }
+    }
+}

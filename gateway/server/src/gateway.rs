@@ -1,0 +1,149 @@
+//! What all workers share: what is served, what is allowed, and how far the program's life is.
+
+use std::sync::{Arc, OnceLock};
+
+use adapters::Catalogue;
+use gateway_engine::{Admission, Engine, Health, Permit};
+use prometheus::Registry;
+use tokio::sync::watch;
+
+use crate::clock;
+use crate::error::{ApiError, Code};
+use crate::metrics::{Metrics, SetLabels};
+use crate::settings::{Limits, Policy, Settings, StreamSettings};
+
+/// The gateway's state.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) limits: Limits,
+    pub(crate) stream: StreamSettings,
+    pub(crate) policy: Policy,
+    pub(crate) metrics: Metrics,
+    pub(crate) registry: Registry,
+    pub(crate) sets: SetLabels,
+    admission: Admission,
+    served: OnceLock<Served>,
+    phase: watch::Sender<Phase>,
+}
+
+/// What is served, once it is there.
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    /// Seconds since the epoch.
+    pub(crate) since: u64,
+}
+
+/// Where in its life the program is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// The model is being loaded.
+    Starting,
+    /// Requests are served.
+    Ready,
+    /// Requests are served, but nobody should send more.
+    Draining,
+    /// New requests are refused; old ones may end.
+    Closing,
+}
+
+impl Gateway {
+    /// A gateway that serves nothing yet.
+    ///
+    /// # Errors
+    /// If metrics collide in `registry`.
+    pub fn new(settings: &Settings, registry: Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            limits: settings.limits,
+            stream: settings.stream,
+            policy: settings.policy.clone(),
+            metrics: Metrics::new(&registry)?,
+            registry,
+            sets: SetLabels::new(settings.adapter_sets),
+            admission: Admission::new(settings.limits.requests),
+            served: OnceLock::new(),
+            phase: watch::Sender::new(Phase::Starting),
+        })
+    }
+
+    /// Begins to serve; what is served never changes afterwards.
+    pub fn serve(&self, engine: Arc<dyn Engine>, catalogue: Arc<Catalogue>) {
+        let since = clock::since_epoch().as_secs();
+        if self.served.set(Served { engine, catalogue, since }).is_ok() {
+            self.enter(Phase::Ready);
+        }
+    }
+
+    /// What is served.
+    ///
+    /// # Errors
+    /// If there is nothing yet, or no longer.
+    pub(crate) fn served(&self) -> Result<&Served, ApiError> {
+        if self.phase() == Phase::Closing {
+            return Err(ApiError::new(Code::ShuttingDown, "the gateway is shutting down"));
+        }
+        self.loaded().ok_or_else(|| ApiError::new(Code::NotReady, "the model is still loading"))
+    }
+
+    /// What is served, whatever the phase.
+    pub(crate) fn loaded(&self) -> Option<&Served> {
+        self.served.get()
+    }
+
+    /// A place in the house.
+    ///
+    /// # Errors
+    /// If all are taken.
+    pub(crate) fn admit(&self) -> Result<Permit, ApiError> {
+        self.admission.admit().map_err(ApiError::from)
+    }
+
+    /// Counts fields that a request had and that were ignored.
+    pub(crate) fn count_ignored(&self, fields: &[&'static str]) {
+        for field in fields {
+            self.metrics.ignored_fields.with_label_values(&[field]).inc();
+        }
+    }
+
+    /// Brings the metrics up to what is true now.
+    pub(crate) fn refresh_metrics(&self) {
+        self.metrics.admitted.set(i64::try_from(self.admitted()).unwrap_or(i64::MAX));
+        if let Some(served) = self.loaded() {
+            self.metrics.refresh(&*served.engine, &served.catalogue);
+        }
+    }
+
+    /// How many requests wait or run.
+    pub fn admitted(&self) -> usize {
+        self.admission.admitted()
+    }
+
+    /// Where in its life the program is.
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Goes on to `next`, unless it is further already.
+    pub(crate) fn enter(&self, next: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let further = *phase < next;
+            if further {
+                *phase = next;
+            }
+            further
+        });
+    }
+
+    /// Whether requests should be sent here.
+    pub(crate) fn is_ready(&self) -> bool {
+        let healthy = |served: &Served| served.engine.status().health == Health::Ready;
+        self.phase() == Phase::Ready && self.loaded().is_some_and(healthy)
+    }
+}
+
+impl std::fmt::Debug for Served {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Served").field("model", self.engine.model()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,12 @@
+//! From an order to running jobs, and from their chunks to an answer.
+
+mod answer;
+mod order;
+mod run;
+mod stream;
+mod tally;
+
+pub(crate) use answer::Answer;
+pub(crate) use order::Order;
+pub(crate) use run::Run;
+pub(crate) use stream::{Events, Frames, stream};

@@ -1,0 +1,118 @@
+//! What a handler wants generated.
+
+use std::sync::Arc;
+
+use gateway_engine::{Grammar, Job, Limits, Logprobs, Permit, Sampling};
+use gateway_wire::{Options, ResponseFormat};
+
+use super::Run;
+use super::tally::Tally;
+use crate::call::Call;
+use crate::chance;
+use crate::choice::Choice;
+use crate::error::ApiError;
+use crate::gateway::{Gateway, Served};
+
+/// What is to be generated: `options.n` answers to each prompt.
+pub(crate) struct Order {
+    pub(crate) prompts: Vec<Vec<u32>>,
+    pub(crate) options: Options,
+    pub(crate) format: ResponseFormat,
+    pub(crate) logprobs: Logprobs,
+    pub(crate) choice: Choice,
+}
+
+impl Order {
+    /// Starts the jobs. The permit is theirs until the last of them ends.
+    ///
+    /// # Errors
+    /// If one of them can never run; then none runs.
+    pub(crate) fn start(
+        self,
+        gateway: &Arc<Gateway>,
+        served: &Served,
+        call: &Call,
+        permit: Permit,
+    ) -> Result<Run, ApiError> {
+        let permit = Arc::new(permit);
+        let seed = self.options.seed.unwrap_or_else(chance::bits);
+        let mut generations = Vec::with_capacity(self.prompts.len() * self.options.n);
+        for prompt in &self.prompts {
+            for number in 0..self.options.n {
+                let job = Job {
+                    prompt: prompt.clone(),
+                    adapters: self.choice.vector.clone(),
+                    sampling: self.sampling(choice_seed(seed, number)),
+                    limits: self.limits(served, prompt.len()),
+                    grammar: self.grammar(),
+                    logprobs: self.logprobs,
+                    companions: Vec::new(),
+                    deadline: call.started + gateway.limits.deadline,
+                    permit: Arc::clone(&permit),
+                };
+                generations.push(served.engine.submit(job)?);
+            }
+        }
+        let tally = Tally::new(gateway, call, &self.choice, self.options.n);
+        Ok(Run::new(generations, tally))
+    }
+
+    fn sampling(&self, seed: u64) -> Sampling {
+        let options = &self.options;
+        Sampling {
+            temperature: options.temperature,
+            top_p: options.top_p,
+            top_k: options.top_k,
+            min_p: options.min_p,
+            repetition_penalty: options.repetition_penalty,
+            presence_penalty: options.presence_penalty,
+            frequency_penalty: options.frequency_penalty,
+            logit_bias: options.logit_bias.clone(),
+            seed,
+        }
+    }
+
+    fn limits(&self, served: &Served, prompt_tokens: usize) -> Limits {
+        let rest = served.engine.model().context_tokens.saturating_sub(prompt_tokens);
+        Limits {
+            // A prompt that fills the context is the engine's to refuse.
+            max_tokens: self.options.max_tokens.unwrap_or(rest.max(1)),
+            min_tokens: self.options.min_tokens,
+            ignore_eos: self.options.ignore_eos,
+            stop: self.options.stop.clone(),
+            stop_tokens: self.options.stop_tokens.clone(),
+        }
+    }
+
+    fn grammar(&self) -> Grammar {
+        match &self.format {
+            ResponseFormat::Text => Grammar::Free,
+            ResponseFormat::JsonObject => Grammar::JsonObject,
+            ResponseFormat::JsonSchema(schema) => Grammar::JsonSchema(schema.clone()),
+        }
+    }
+}
+
+/// The seed of one of `n` answers. The first has the request's own, so that it does not depend on
+/// `n`; the others' are scrambled ([SplitMix64](https://doi.org/10.1145/2714064.2660195)).
+fn choice_seed(seed: u64, number: usize) -> u64 {
+    if number == 0 {
+        return seed;
+    }
+    let mut mixed = seed.wrapping_add((number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_choice_does_not_depend_on_how_many_there_are() {
+        assert_eq!(choice_seed(7, 0), 7);
+        assert_ne!(choice_seed(7, 1), choice_seed(7, 2));
+        assert_ne!(choice_seed(7, 1), choice_seed(8, 1));
+    }
+}

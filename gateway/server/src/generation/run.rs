@@ -1,0 +1,87 @@
+//! The jobs of one request while they run.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::Stream as _;
+use gateway_engine::{Chunk, EngineError, Generation};
+use gateway_wire::Usage;
+
+use super::tally::Tally;
+
+/// The chunks of several generations as they come. Dropping it cancels what still runs.
+pub(crate) struct Run {
+    /// `None` where the generation has ended.
+    generations: Vec<Option<Generation>>,
+    /// Which is asked first next time, so that none waits for the others.
+    turn: usize,
+    tally: Tally,
+}
+
+impl Run {
+    pub(super) fn new(generations: Vec<Generation>, tally: Tally) -> Self {
+        Self { generations: generations.into_iter().map(Some).collect(), turn: 0, tally }
+    }
+
+    /// How many answers there will be.
+    pub(crate) fn answers(&self) -> usize {
+        self.generations.len()
+    }
+
+    /// What it took so far; whole at the end.
+    pub(crate) fn usage(&self) -> Usage {
+        self.tally.usage()
+    }
+
+    /// The next chunk of any answer; `None` when all have ended. Nothing comes after an error.
+    ///
+    /// # Cancel safety
+    /// No chunk is lost if the future is dropped before it is ready.
+    pub(crate) async fn next(&mut self) -> Option<Result<(usize, Chunk), EngineError>> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<(usize, Chunk), EngineError>>> {
+        let count = self.generations.len();
+        let mut live = false;
+        for index in (self.turn..count).chain(0..self.turn) {
+            let Some(generation) = &mut self.generations[index] else { continue };
+            live = true;
+            match Pin::new(generation).poll_next(context) {
+                Poll::Pending => {}
+                Poll::Ready(Some(Ok(chunk))) => {
+                    return Poll::Ready(Some(Ok(self.note(index, chunk))));
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(self.fail(error)))),
+                Poll::Ready(None) => {
+                    let error = EngineError::Internal("a generation had no end".to_owned());
+                    return Poll::Ready(Some(Err(self.fail(error))));
+                }
+            }
+        }
+        if live {
+            return Poll::Pending;
+        }
+        self.tally.end();
+        Poll::Ready(None)
+    }
+
+    fn note(&mut self, index: usize, chunk: Chunk) -> (usize, Chunk) {
+        self.turn = (index + 1) % self.generations.len();
+        self.tally.note(index, &chunk);
+        if chunk.finish.is_some() {
+            self.generations[index] = None;
+        }
+        (index, chunk)
+    }
+
+    fn fail(&mut self, error: EngineError) -> EngineError {
+        self.generations.iter_mut().for_each(|generation| *generation = None);
+        self.tally.end();
+        error
+    }
+}

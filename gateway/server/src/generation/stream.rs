@@ -1,0 +1,128 @@
+//! Answers as server-sent events, while they are generated.
+//!
+//! The stream ends, and with it the jobs, their permit and their leases, when the answers do, when
+//! one fails, or when the client goes away. While there is nothing to say, comments are sent.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use gateway_engine::{Chunk, EngineError};
+use gateway_wire::{Usage, sse};
+
+use super::Run;
+use crate::call::Call;
+use crate::disconnect::Disconnect;
+use crate::error::ApiError;
+
+/// How one of the two APIs writes its events.
+pub(crate) trait Frames {
+    /// Before any chunk.
+    fn opening(&mut self, answers: usize) -> Events;
+    /// For a chunk of answer `index`.
+    fn chunk(&mut self, index: usize, chunk: Chunk) -> Events;
+    /// After the last chunk.
+    fn closing(&mut self, usage: Usage) -> Events;
+}
+
+/// Events, each with its empty line at the end.
+pub(crate) type Events = Result<String, serde_json::Error>;
+
+struct Streaming<F> {
+    run: Run,
+    frames: F,
+    client: Disconnect,
+    request_id: String,
+    heartbeat: Duration,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Opening,
+    Running,
+    Closed,
+}
+
+/// The body of a streamed reply.
+pub(crate) fn stream<F: Frames>(
+    run: Run,
+    frames: F,
+    call: &Call,
+    heartbeat: Duration,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + use<F> {
+    let streaming = Streaming {
+        run,
+        frames,
+        client: call.client.clone(),
+        request_id: call.id.as_str().to_owned(),
+        heartbeat,
+        stage: Stage::Opening,
+    };
+    unfold(streaming, |mut streaming| async move {
+        let text = streaming.next().await?;
+        Some((Ok(Bytes::from(text)), streaming))
+    })
+}
+
+impl<F: Frames> Streaming<F> {
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            let events = match self.stage {
+                Stage::Closed => return None,
+                Stage::Opening => {
+                    self.stage = Stage::Running;
+                    let opening = self.frames.opening(self.run.answers());
+                    self.written(opening)
+                }
+                Stage::Running => self.running().await?,
+            };
+            // A chunk may hold nothing that is to be shown.
+            if !events.is_empty() {
+                return Some(events);
+            }
+        }
+    }
+
+    async fn running(&mut self) -> Option<String> {
+        let next = tokio::select! {
+            biased;
+            next = self.run.next() => next,
+            () = self.client.gone() => return None,
+            () = tokio::time::sleep(self.heartbeat) => return Some(sse::KEEP_ALIVE.to_owned()),
+        };
+        match next {
+            Some(Ok((index, chunk))) => {
+                let events = self.frames.chunk(index, chunk);
+                Some(self.written(events))
+            }
+            Some(Err(error)) => Some(self.failed(error)),
+            None => {
+                self.stage = Stage::Closed;
+                let closing = self.frames.closing(self.run.usage());
+                Some(self.written(closing.map(|events| events + sse::DONE)))
+            }
+        }
+    }
+
+    /// Events, or the error event in their place if they cannot be written.
+    fn written(&mut self, events: Events) -> String {
+        match events {
+            Ok(text) => text,
+            Err(error) => self.failed(EngineError::Internal(error.to_string())),
+        }
+    }
+
+    /// An error in place of the rest: clients raise it, and read no further.
+    fn failed(&mut self, error: EngineError) -> String {
+        self.stage = Stage::Closed;
+        let error = ApiError::from(error);
+        if let Some(cause) = error.cause() {
+            tracing::error!(code = error.code().slug(), cause, "a stream failed");
+        }
+        // An error body is a few plain texts: it can always be written.
+        sse::json_event(&error.body(Some(&self.request_id))).unwrap_or_default()
+    }
+}

@@ -1,0 +1,93 @@
+//! What Prometheus is told.
+//!
+//! Labels are bounded by construction: routes are patterns, codes come from a table, and adapters
+//! and sets of them are named only if they are registered, up to a limit. Times are in seconds.
+
+mod family;
+mod labels;
+mod scrape;
+mod vllm;
+
+pub(crate) use labels::SetLabels;
+pub(crate) use vllm::render as render_vllm;
+
+use prometheus::{Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+
+/// Buckets of whole requests: 10 ms doubling to 82 s.
+const REQUEST_SECONDS: [f64; 14] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
+/// Buckets of the wait for a first token, as OpenTelemetry advises.
+const FIRST_TOKEN_SECONDS: [f64; 16] =
+    [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Buckets of the time between tokens: OpenTelemetry's, and finer ones below for small models.
+const OUTPUT_TOKEN_SECONDS: [f64; 15] =
+    [0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5];
+
+/// Buckets of loading an adapter.
+const LOAD_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+family::metrics! {
+    /// All metrics. Each field's documentation is its help text.
+    pub struct Metrics {
+        /// Requests answered.
+        requests: IntCounterVec("lethe_requests_total", ["route", "status", "adapters"]),
+        /// Time from a request's arrival to the last byte of its answer.
+        request_seconds: HistogramVec("lethe_request_duration_seconds", ["route", "adapters"], REQUEST_SECONDS),
+        /// Time from a request's arrival to its first token.
+        first_token_seconds: HistogramVec("lethe_time_to_first_token_seconds", ["adapters"], FIRST_TOKEN_SECONDS),
+        /// Mean time between the tokens of one answer.
+        output_token_seconds: HistogramVec("lethe_time_per_output_token_seconds", ["adapters"], OUTPUT_TOKEN_SECONDS),
+        /// Tokens of prompts.
+        prompt_tokens: IntCounterVec("lethe_prompt_tokens_total", ["adapters"]),
+        /// Tokens generated.
+        completion_tokens: IntCounterVec("lethe_completion_tokens_total", ["adapters"]),
+        /// Requests that were given up because the client hung up.
+        cancelled: IntCounterVec("lethe_requests_cancelled_total", ["route"]),
+        /// Requests that were refused before any work was done, or failed, by error code.
+        rejected: IntCounterVec("lethe_requests_rejected_total", ["reason"]),
+        /// Request fields that were accepted and ignored.
+        ignored_fields: IntCounterVec("lethe_ignored_fields_total", ["field"]),
+        /// Requests admitted, waiting or running.
+        admitted: IntGauge("lethe_requests_admitted", []),
+        /// Sequences that generate.
+        running: IntGauge("lethe_sequences_running", []),
+        /// Sequences that wait for a place.
+        waiting: IntGauge("lethe_sequences_waiting", []),
+        /// Share of the KV cache's blocks in use by running sequences.
+        kv_usage: Gauge("lethe_kv_cache_usage_ratio", []),
+        /// Blocks of the KV cache.
+        kv_blocks: IntGauge("lethe_kv_cache_blocks", []),
+        /// Prompt tokens looked up in the prefix cache.
+        prefix_queries: IntCounter("lethe_prefix_cache_queries_tokens_total", []),
+        /// Prompt tokens found in the prefix cache.
+        prefix_hits: IntCounter("lethe_prefix_cache_hits_tokens_total", []),
+        /// Sequences that lost their blocks to older ones and were computed again.
+        preemptions: IntCounter("lethe_preemptions_total", []),
+        /// Requests that used an adapter.
+        adapter_requests: IntCounterVec("lethe_adapter_requests_total", ["adapter"]),
+        /// Tokens generated with an adapter.
+        adapter_tokens: IntCounterVec("lethe_adapter_tokens_total", ["adapter"]),
+        /// Bytes that a loaded adapter holds.
+        adapter_bytes: IntGaugeVec("lethe_adapter_resident_bytes", ["adapter"]),
+        /// Highest rank of a loaded adapter.
+        adapter_rank: IntGaugeVec("lethe_adapter_rank", ["adapter"]),
+        /// Bytes that all adapter generations hold, those retired but still leased included.
+        adapters_bytes: IntGauge("lethe_adapters_resident_bytes", []),
+        /// Adapters that are loaded.
+        adapters_loaded: IntGauge("lethe_adapters_loaded", []),
+        /// Adapter generations that no name points to and running requests still hold.
+        adapters_retired: IntGauge("lethe_adapters_retired", []),
+        /// Leases that running requests hold.
+        adapter_leases: IntGauge("lethe_adapter_leases", []),
+        /// Time to read, check and enter an adapter.
+        adapter_load_seconds: HistogramVec("lethe_adapter_load_seconds", ["outcome"], LOAD_SECONDS),
+        /// Adapters loaded under a new name.
+        adapter_loads: IntCounter("lethe_adapter_loads_total", []),
+        /// Adapters that replaced another generation under its name.
+        adapter_swaps: IntCounter("lethe_adapter_swaps_total", []),
+        /// Adapter names taken away.
+        adapter_unloads: IntCounter("lethe_adapter_unloads_total", []),
+    }
+}

@@ -1,0 +1,132 @@
+//! Replies of `/v1/chat/completions`.
+
+use gateway_engine::{Chunk, ScoredToken};
+use gateway_wire::{
+    ChatChoice, ChatChunk, ChatCompletion, ChatLogprobs, ChunkChoice, Delta, FinishReason,
+    ReplyMessage, TokenLogprob, TopLogprob, Usage, sse,
+};
+
+use super::{Head, Reply, UsageChunk, finish_reason};
+use crate::error::ApiError;
+use crate::generation::{Answer, Events, Frames};
+
+const ASSISTANT: &str = "assistant";
+
+/// Writes a chat's replies.
+pub(crate) struct ChatReply {
+    pub(crate) head: Head,
+    pub(crate) usage: UsageChunk,
+    /// Whether log-probabilities are part of it.
+    pub(crate) logprobs: bool,
+}
+
+impl ChatReply {
+    fn event(&self, choice: ChunkChoice) -> Events {
+        sse::json_event(&self.chunk_with(vec![choice]))
+    }
+
+    fn chunk_with(&self, choices: Vec<ChunkChoice>) -> ChatChunk<'_> {
+        ChatChunk {
+            id: &self.head.id,
+            object: "chat.completion.chunk",
+            created: self.head.created,
+            model: &self.head.model,
+            system_fingerprint: &self.head.fingerprint,
+            choices,
+            usage: (self.usage == UsageChunk::Wanted).then_some(None),
+            lethe: None,
+        }
+    }
+
+    fn logprobs(&self, tokens: &[ScoredToken]) -> Option<ChatLogprobs> {
+        let content = || tokens.iter().map(token_logprob).collect();
+        self.logprobs.then(|| ChatLogprobs { content: content(), refusal: None })
+    }
+}
+
+impl Reply for ChatReply {
+    fn whole(&mut self, answers: Vec<Answer>, usage: Usage) -> Result<String, ApiError> {
+        let choices = answers.into_iter().enumerate().map(|(index, answer)| {
+            let reason = answer.finish.ok_or_else(|| ApiError::internal("an answer has no end"))?;
+            Ok(ChatChoice {
+                index,
+                logprobs: self.logprobs(&answer.tokens),
+                message: ReplyMessage { role: ASSISTANT, content: answer.text, refusal: None },
+                finish_reason: finish_reason(reason),
+            })
+        });
+        let reply = ChatCompletion {
+            id: &self.head.id,
+            object: "chat.completion",
+            created: self.head.created,
+            model: &self.head.model,
+            system_fingerprint: &self.head.fingerprint,
+            choices: choices.collect::<Result<_, ApiError>>()?,
+            usage,
+            lethe: &self.head.applied,
+        };
+        serde_json::to_string(&reply).map_err(ApiError::internal)
+    }
+}
+
+impl Frames for ChatReply {
+    /// The role of each answer; the very first chunk says what was applied.
+    fn opening(&mut self, answers: usize) -> Events {
+        let mut events = String::new();
+        for index in 0..answers {
+            let delta = Delta { role: Some(ASSISTANT), content: Some(String::new()) };
+            let mut chunk = self.chunk_with(vec![piece(index, delta)]);
+            chunk.lethe = (index == 0).then_some(&self.head.applied);
+            events += &sse::json_event(&chunk)?;
+        }
+        Ok(events)
+    }
+
+    fn chunk(&mut self, index: usize, chunk: Chunk) -> Events {
+        let mut events = String::new();
+        let logprobs = self.logprobs(&chunk.tokens).filter(|some| !some.content.is_empty());
+        if !chunk.text.is_empty() || logprobs.is_some() {
+            let delta = Delta { role: None, content: Some(chunk.text) };
+            events += &self.event(ChunkChoice { logprobs, ..piece(index, delta) })?;
+        }
+        if let Some(finish) = chunk.finish {
+            let finish_reason: Option<FinishReason> = Some(finish_reason(finish.reason));
+            events +=
+                &self.event(ChunkChoice { finish_reason, ..piece(index, Delta::default()) })?;
+        }
+        Ok(events)
+    }
+
+    fn closing(&mut self, usage: Usage) -> Events {
+        match self.usage {
+            UsageChunk::Unwanted => Ok(String::new()),
+            UsageChunk::Wanted => {
+                let chunk = ChatChunk { usage: Some(Some(usage)), ..self.chunk_with(Vec::new()) };
+                sse::json_event(&chunk)
+            }
+        }
+    }
+}
+
+const fn piece(index: usize, delta: Delta) -> ChunkChoice {
+    ChunkChoice { index, delta, logprobs: None, finish_reason: None }
+}
+
+fn token_logprob(token: &ScoredToken) -> TokenLogprob {
+    let top = token.top.iter().map(|(_, bytes, logprob)| TopLogprob {
+        token: text(bytes),
+        logprob: *logprob,
+        bytes: bytes.clone(),
+    });
+    TokenLogprob {
+        token: text(&token.bytes),
+        // A generated token always has one if any was asked for.
+        logprob: token.logprob.unwrap_or(f32::MIN),
+        bytes: token.bytes.clone(),
+        top_logprobs: top.collect(),
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

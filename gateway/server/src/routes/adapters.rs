@@ -1,0 +1,131 @@
+//! `/v1/adapters`: list, show, load, swap and unload.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, Path, Query};
+use adapters::{AdapterInfo, AdapterName, CatalogueError, Expected, Verification};
+use gateway_wire::{Adapter, Deleted, ExpectedGeneration, List, LoadRequest};
+
+use crate::body::JsonBody;
+use crate::clock;
+use crate::error::{ApiError, Code};
+use crate::gateway::Gateway;
+
+/// The query of a removal.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Condition {
+    expected_generation: Option<String>,
+}
+
+pub(super) async fn list(gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+    let adapters = gateway.served()?.catalogue.list();
+    let shown = adapters.into_iter().map(show).collect::<Result<_, _>>()?;
+    Ok(HttpResponse::Ok().json(List::new(shown)))
+}
+
+pub(super) async fn get(
+    gateway: Data<Gateway>,
+    name: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let name = parse_known(&name)?;
+    let adapter = gateway.served()?.catalogue.get(&name);
+    let adapter = adapter.ok_or(CatalogueError::Unknown(name))?;
+    Ok(HttpResponse::Ok().json(show(adapter)?))
+}
+
+pub(super) async fn load(gateway: Data<Gateway>, body: JsonBody) -> Result<HttpResponse, ApiError> {
+    let request = LoadRequest::parse(&body.0)?;
+    let adapter = load_adapter(&gateway, request, "name").await?;
+    Ok(HttpResponse::Ok().json(show(adapter)?))
+}
+
+pub(super) async fn unload(
+    gateway: Data<Gateway>,
+    name: Path<String>,
+    condition: Query<Condition>,
+) -> Result<HttpResponse, ApiError> {
+    let expected = match &condition.expected_generation {
+        None => ExpectedGeneration::Any,
+        Some(text) => ExpectedGeneration::parse(text)?,
+    };
+    unload_adapter(&gateway, &name, &expected).await?;
+    Ok(HttpResponse::Ok().json(Deleted { id: name.into_inner(), object: "adapter", deleted: true }))
+}
+
+/// Loads or swaps, off the worker. `param` is where the request has the name.
+pub(super) async fn load_adapter(
+    gateway: &Gateway,
+    request: LoadRequest,
+    param: &'static str,
+) -> Result<AdapterInfo, ApiError> {
+    let name = parse_new(gateway, &request.name, param)?;
+    let expected = expected(&request.expected)?;
+    let catalogue = Arc::clone(&gateway.served()?.catalogue);
+    let started = clock::now();
+    let load = move || catalogue.load(&name, &request.source, expected);
+    let result = web::block(load).await.map_err(ApiError::internal)?;
+    let outcome = if result.is_ok() { "loaded" } else { "refused" };
+    let seconds = gateway.metrics.adapter_load_seconds.with_label_values(&[outcome]);
+    seconds.observe(started.elapsed().as_secs_f64());
+    Ok(result?)
+}
+
+/// Unloads, off the worker, since the change is written to disk.
+pub(super) async fn unload_adapter(
+    gateway: &Gateway,
+    name: &str,
+    condition: &ExpectedGeneration,
+) -> Result<(), ApiError> {
+    let name = parse_known(name)?;
+    let expected = expected(condition)?;
+    let catalogue = Arc::clone(&gateway.served()?.catalogue);
+    let unload = move || catalogue.unload(&name, expected);
+    Ok(web::block(unload).await.map_err(ApiError::internal)??)
+}
+
+/// A name that may be given to an adapter: no preset has it.
+fn parse_new(gateway: &Gateway, name: &str, param: &'static str) -> Result<AdapterName, ApiError> {
+    let invalid = |what: String| ApiError::new(Code::Invalid("invalid_value"), what).at(param);
+    if gateway.policy.presets.contains_key(name) {
+        return Err(invalid(format!("'{name}' is the name of a preset")));
+    }
+    AdapterName::parse(name).map_err(|error| invalid(error.to_string()))
+}
+
+/// What can be no adapter's name is the name of no adapter.
+fn parse_known(name: &str) -> Result<AdapterName, ApiError> {
+    AdapterName::parse(name)
+        .map_err(|_| ApiError::new(Code::AdapterNotFound, "there is no such adapter"))
+}
+
+fn expected(expected: &ExpectedGeneration) -> Result<Expected, ApiError> {
+    Ok(match expected {
+        ExpectedGeneration::Any => Expected::Any,
+        ExpectedGeneration::Absent => Expected::Absent,
+        ExpectedGeneration::Digest(digest) => {
+            // The wire has checked the form.
+            Expected::Generation(digest.parse().map_err(ApiError::internal)?)
+        }
+    })
+}
+
+fn show(info: AdapterInfo) -> Result<Adapter, ApiError> {
+    let doubt = match &info.verification {
+        Verification::Verified => None,
+        Verification::Unverified { reason } => Some(reason.to_string()),
+    };
+    Ok(Adapter {
+        name: info.name.to_string(),
+        object: "adapter",
+        kind: info.kind.as_str(),
+        digest: info.digest.to_string(),
+        source: info.source,
+        rank: info.rank,
+        bytes: info.resident_bytes,
+        verified: doubt.is_none(),
+        doubt,
+        card: info.card.map(serde_json::to_value).transpose().map_err(ApiError::internal)?,
+    })
+}

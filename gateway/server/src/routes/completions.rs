@@ -1,0 +1,78 @@
+//! `POST /v1/completions`.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data};
+use gateway_engine::{ControlTokens, Engine, Logprobs, TextError};
+use gateway_wire::{CompletionRequest, Prompt};
+
+use super::{Prepared, respond};
+use crate::body::JsonBody;
+use crate::call::Call;
+use crate::choice;
+use crate::error::ApiError;
+use crate::gateway::Gateway;
+use crate::generation::Order;
+use crate::replies::completions::CompletionReply;
+use crate::replies::{Head, UsageChunk};
+
+pub(super) async fn create(
+    gateway: Data<Gateway>,
+    call: Call,
+    body: JsonBody,
+) -> Result<HttpResponse, ApiError> {
+    let gateway = gateway.into_inner();
+    let request = CompletionRequest::parse(&body.0)?;
+    gateway.count_ignored(&request.ignored);
+    let permit = gateway.admit()?;
+    let prepared = prepare(&gateway, &call, request).await?;
+    respond(&gateway, &call, permit, prepared).await
+}
+
+async fn prepare(
+    gateway: &Gateway,
+    call: &Call,
+    request: CompletionRequest,
+) -> Result<Prepared<CompletionReply>, ApiError> {
+    let served = gateway.served()?;
+    let choice = choice::resolve(gateway, served, &request.model, request.adapters, call)?;
+    let head = Head::new("cmpl", &*served.engine, &choice);
+    let usage = UsageChunk::of(request.delivery);
+    let mut reply = CompletionReply::new(head, usage, request.logprobs.is_some());
+    let prompts = tokenize(&served.engine, request.prompts, request.echo).await?;
+    let (prompts, echoes) = prompts.into_iter().unzip();
+    if request.echo {
+        reply = reply.echoing(echoes, request.options.n);
+    }
+    let prompt_logprobs = request.logprobs.filter(|_| request.echo);
+    let order = Order {
+        prompts,
+        options: request.options,
+        format: request.format,
+        logprobs: Logprobs { generated: request.logprobs, prompt: prompt_logprobs },
+        choice,
+    };
+    Ok(Prepared { order, reply, delivery: request.delivery })
+}
+
+/// Each prompt's tokens, and its text if it is to be echoed, off the worker. Control tokens may be
+/// spelled: a plain completion is in full control of its prompt.
+async fn tokenize(
+    engine: &Arc<dyn Engine>,
+    prompts: Vec<Prompt>,
+    echo: bool,
+) -> Result<Vec<(Vec<u32>, String)>, ApiError> {
+    let engine = Arc::clone(engine);
+    let read = move |prompt| match prompt {
+        Prompt::Text(text) => Ok((engine.tokenize(&text, ControlTokens::Parse)?, text)),
+        Prompt::Tokens(tokens) if echo => {
+            let text = engine.detokenize(&tokens)?;
+            Ok((tokens, text))
+        }
+        Prompt::Tokens(tokens) => Ok((tokens, String::new())),
+    };
+    let read = move || prompts.into_iter().map(read).collect::<Result<_, TextError>>();
+    let tokens = web::block(read).await.map_err(ApiError::internal)?;
+    tokens.map_err(|error| ApiError::from(error).at("prompt"))
+}

@@ -1,0 +1,31 @@
+//! vLLM's routes for adapters, which answer in plain text.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::ContentType;
+use actix_web::web::Data;
+use gateway_wire::{VllmLoadRequest, VllmUnloadRequest};
+
+use super::adapters::{load_adapter, unload_adapter};
+use crate::body::JsonBody;
+use crate::error::ApiError;
+use crate::gateway::Gateway;
+
+pub(super) async fn load(gateway: Data<Gateway>, body: JsonBody) -> Result<HttpResponse, ApiError> {
+    let request = VllmLoadRequest::parse(&body.0)?;
+    let adapter = load_adapter(&gateway, request.load, "lora_name").await?;
+    Ok(success(&format!("Success: LoRA adapter '{}' added successfully.", adapter.name)))
+}
+
+pub(super) async fn unload(
+    gateway: Data<Gateway>,
+    body: JsonBody,
+) -> Result<HttpResponse, ApiError> {
+    let request = VllmUnloadRequest::parse(&body.0)?;
+    let unloaded = unload_adapter(&gateway, &request.name, &request.expected).await;
+    unloaded.map_err(|error| error.at("lora_name"))?;
+    Ok(success(&format!("Success: LoRA adapter '{}' removed successfully.", request.name)))
+}
+
+fn success(text: &str) -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::plaintext()).body(text.to_owned())
+}

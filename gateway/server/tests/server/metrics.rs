@@ -1,0 +1,142 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use gateway_engine::scripted::Script;
+use serde_json::json;
+
+use crate::house::House;
+
+/// A gateway that has had a request of every kind.
+fn used() -> House {
+    let house = House::open(Script::default());
+    house.chat(json!({"adapters": ["gender"], "user": "u", "frobnicate": 1}));
+    house.chat(json!({"stream": true}));
+    house.chat(json!({"temperature": 9}));
+    house.get("/v1/nothing");
+    house.post("/v1/adapters", json!({"name": "gender", "source": "race"}));
+    house.post("/v1/adapters", json!({"name": "x", "source": "nowhere"}));
+    house
+}
+
+fn series(page: &str) -> BTreeSet<String> {
+    let samples = page.lines().filter(|line| !line.starts_with('#'));
+    samples.filter_map(|line| line.rsplit_once(' ')).map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+fn requests_tokens_and_adapters_are_counted() {
+    let page = used().ops("/metrics").text().to_owned();
+    for line in [
+        r#"lethe_requests_total{adapters="gender",route="/v1/chat/completions",status="200"} 1"#,
+        r#"lethe_requests_total{adapters="none",route="/v1/chat/completions",status="200"} 1"#,
+        r#"lethe_requests_total{adapters="",route="unmatched",status="404"} 1"#,
+        r#"lethe_requests_rejected_total{reason="invalid_value"} 1"#,
+        r#"lethe_ignored_fields_total{field="user"} 1"#,
+        r#"lethe_ignored_fields_total{field="other"} 1"#,
+        r#"lethe_adapter_requests_total{adapter="gender"} 1"#,
+        r#"lethe_adapter_rank{adapter="gender"} 3"#,
+        r#"lethe_time_to_first_token_seconds_count{adapters="gender"} 1"#,
+        r#"lethe_time_per_output_token_seconds_count{adapters="gender"} 1"#,
+        "lethe_adapter_swaps_total 1",
+        "lethe_adapters_loaded 2",
+        r#"lethe_adapter_load_seconds_count{outcome="refused"} 1"#,
+    ] {
+        assert!(page.contains(line), "{line} is not in\n{page}");
+    }
+}
+
+/// T12: LiteLLM made a series of every name that was asked for (issue 39136).
+#[test]
+fn random_names_add_no_series() {
+    let house = used();
+    let ask = |name: &str| {
+        house.chat(json!({"model": name}));
+        house.chat(json!({"adapters": [name]}));
+        house.chat(json!({name: 1}));
+        house.get(&format!("/v1/models/{name}"));
+        house.get(&format!("/{name}"));
+    };
+    ask("first");
+    let before = series(house.ops("/metrics").text());
+    for number in 0..50 {
+        ask(&format!("name-{number}"));
+    }
+    assert_eq!(series(house.ops("/metrics").text()), before);
+}
+
+#[test]
+fn sets_beyond_the_limit_are_folded() {
+    let house = House::with_settings(Script::default(), &[("metrics.adapter_sets", "2")]);
+    for fields in
+        [json!({}), json!({"adapters": ["gender"]}), json!({"adapters": ["gender", "race"]})]
+    {
+        house.chat(fields);
+    }
+    let page = house.ops("/metrics").text().to_owned();
+    assert!(page.contains(r#"lethe_prompt_tokens_total{adapters="other"}"#), "{page}");
+    assert!(!page.contains("gender+race"));
+}
+
+/// The rules that `promtool check metrics` knows, as far as they can be broken here.
+#[test]
+fn names_and_help_texts_follow_the_rules() {
+    let page = used().ops("/metrics").text().to_owned();
+    let meta = |kind: &str| -> BTreeMap<String, String> {
+        let lines = page.lines().filter_map(|line| line.strip_prefix(kind));
+        lines
+            .filter_map(|line| line.split_once(' '))
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .collect()
+    };
+    let (help, kind) = (meta("# HELP "), meta("# TYPE "));
+    assert!(kind.len() > 20, "{page}");
+    for (name, kind) in &kind {
+        assert!(help.get(name).is_some_and(|text| !text.is_empty()), "{name} has no help");
+        assert!(name.starts_with("lethe_") && !name.contains(':'), "{name}");
+        assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
+        for word in [
+            "milliseconds",
+            "minutes",
+            "kilobytes",
+            "percent",
+            "_count",
+            "_sum",
+            "_bucket",
+            "_info",
+        ] {
+            assert!(!name.contains(word), "{name}");
+        }
+    }
+}
+
+/// The same by Prometheus' own program, where it is installed; the rules above always run.
+#[test]
+fn promtool_has_no_complaint() {
+    let page = used().ops("/metrics").text().to_owned();
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = promtool else {
+        println!("promtool is not installed; only the rules in this file were checked");
+        return;
+    };
+    promtool.stdin.take().expect("a pipe").write_all(page.as_bytes()).expect("written");
+    let output = promtool.wait_with_output().expect("it ran");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+#[test]
+fn schedulers_find_the_gauges_that_they_know() {
+    let page = used().ops("/metrics/vllm").text().to_owned();
+    assert!(page.contains(r#"vllm:lora_requests_info{max_lora="256",running_lora_adapters="",waiting_lora_adapters=""} 1"#), "{page}");
+    for name in
+        ["vllm:num_requests_running 0", "vllm:num_requests_waiting 0", "vllm:kv_cache_usage_perc 0"]
+    {
+        assert!(page.contains(name), "{page}");
+    }
+}

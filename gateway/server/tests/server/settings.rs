@@ -1,0 +1,87 @@
+use std::path::Path;
+
+use gateway_server::settings::{KEYS, Layers, Settings, Source};
+
+fn build(layers: Layers) -> Result<Settings, Vec<String>> {
+    Settings::build(layers).map_err(|error| error.faults)
+}
+
+fn file(text: &str) -> Layers {
+    Layers { file: Some(text.to_owned()), cache: "/cache".into(), ..Layers::default() }
+}
+
+fn pair(name: &'static str, value: &str) -> Vec<(&'static str, String)> {
+    vec![(name, value.to_owned())]
+}
+
+#[test]
+fn defaults_are_good_settings() {
+    let settings = build(file("")).expect("defaults");
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.home, Path::new("/cache/lethe"));
+    assert_eq!(settings.adapters, Path::new("/cache/lethe/adapters"));
+    assert_eq!(settings.effective.len(), KEYS.len());
+    assert!(settings.effective.iter().all(|setting| setting.source == Source::Default));
+}
+
+#[test]
+fn flags_go_before_the_environment_before_the_file_before_defaults() {
+    let port = |layers| build(layers).expect("good").listen.port();
+    let mut layers = file("listen = '127.0.0.1:1'");
+    assert_eq!(port(Layers { file: layers.file.clone(), ..Layers::default() }), 1);
+    layers.environment = pair("listen", "127.0.0.1:2");
+    let environment = layers.environment.clone();
+    assert_eq!(port(layers), 2);
+    let mut layers = file("listen = '127.0.0.1:1'");
+    layers.environment = environment;
+    layers.flags = pair("listen", "127.0.0.1:3");
+    assert_eq!(port(layers), 3);
+}
+
+#[test]
+fn all_faults_are_reported_together_with_their_sources() {
+    let mut layers = file(
+        "listne = 'x'\nlisten = 7\nadapters = []\n[limits]\nbody_bytes = 0\nbody = 1\n\
+         [presets.Bad]\na = 1\n[presets.loud]\na = 9.5\n[presets.outer]\nloud2 = 1\n[presets.loud2]\na = 1",
+    );
+    layers.environment = pair("log.format", "xml");
+    layers.flags = pair("scales.low", "3");
+    let faults = build(layers).expect_err("faults").join("\n");
+    for part in [
+        "listne (file): there is no such key",
+        "listen (file): it must be an address",
+        "adapters (file): it must be a text",
+        "limits.body_bytes (file): it must be a whole number from 1",
+        "limits.body (file): there is no such key",
+        "log.format (environment): it must be one of plain, json",
+        "scales.low (flag): it is above scales.high",
+        "presets.Bad (file): an adapter name",
+        "presets.loud (file): the scale of a is out of bounds",
+    ] {
+        assert!(faults.contains(part), "{part} is not in\n{faults}");
+    }
+    assert!(build(file("x")).expect_err("no TOML")[0].starts_with("the settings file:"));
+    let nested = "[presets.a]\nb = 1\n[presets.b]\nc = 1";
+    assert!(build(file(nested)).expect_err("nested")[0].contains("a preset cannot name a preset"));
+}
+
+#[test]
+fn beyond_this_machine_must_be_said_twice() {
+    for key in ["listen", "ops_listen"] {
+        let layers =
+            |allowed: &str| file(&format!("{key} = '0.0.0.0:80'\nallow_remote = {allowed}"));
+        let faults = build(layers("false")).expect_err("said once");
+        assert!(faults.len() == 1 && faults[0].contains("allow_remote"), "{faults:?}");
+        assert!(build(layers("true")).is_ok());
+    }
+}
+
+#[test]
+fn keys_are_in_no_two_places_and_presets_are_selections() {
+    let mut names: Vec<_> = KEYS.iter().map(gateway_server::settings::Key::variable).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), KEYS.len());
+    let settings = build(file("[presets.p]\ngender = 0.5\nrace = -1")).expect("good");
+    assert_eq!(settings.policy.presets["p"].names().collect::<Vec<_>>(), ["gender", "race"]);
+}
