@@ -1,4 +1,4 @@
-//! Request bodies: JSON, and not too long.
+//! Request bodies: JSON, not too long, and not too slow.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,10 +6,11 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header;
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::error::{ApiError, Code};
+use crate::gateway::Gateway;
 
 /// The bytes of a body that says it is JSON. The limit is the app's `PayloadConfig`.
 pub(crate) struct JsonBody(pub(crate) Bytes);
@@ -21,9 +22,13 @@ impl FromRequest for JsonBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let media = check_media_type(request);
         let bytes = Bytes::from_request(request, payload);
+        let patience = request.app_data::<Data<Gateway>>().map(|gateway| gateway.limits.body);
         Box::pin(async move {
             media?;
-            bytes.await.map(Self).map_err(|error| body_error(&error))
+            let bytes = tokio::time::timeout(patience.unwrap_or_default(), bytes).await;
+            let bytes = bytes
+                .map_err(|_| ApiError::new(Code::BodyTimeout, "the body did not come in time"))?;
+            bytes.map(Self).map_err(|error| body_error(&error))
         })
     }
 }

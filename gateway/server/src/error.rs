@@ -29,6 +29,7 @@ pub enum Code {
     AdapterNotFound,
     RouteNotFound,
     MethodNotAllowed,
+    BodyTimeout,
     GenerationConflict,
     AdapterLimit,
     BodyTooLarge,
@@ -42,6 +43,40 @@ pub enum Code {
     ShuttingDown,
     DeadlineExceeded,
 }
+
+impl Code {
+    /// All codes but those of parameters, with what they mean.
+    pub const ALL: [(Self, &str); 18] = [
+        (Self::ContextLengthExceeded, "Prompt and answer do not fit the model's context."),
+        (Self::ModelNotFound, "There is no such model, adapter or preset."),
+        (Self::AdapterNotFound, "An adapter that the request names is not loaded."),
+        (Self::RouteNotFound, "There is nothing at the path."),
+        (Self::MethodNotAllowed, "The path does not take the method."),
+        (Self::BodyTimeout, "The body did not come in time."),
+        (Self::GenerationConflict, "The adapter's name does not stand for what was expected."),
+        (Self::AdapterLimit, "No more adapters may be loaded, by number or by bytes."),
+        (Self::BodyTooLarge, "The body is longer than it may be."),
+        (Self::UnsupportedMediaType, "The body is not JSON, or it is compressed."),
+        (Self::AdapterRefused, "The adapter's files are malformed or do not fit the model."),
+        (Self::GrammarRefused, "The JSON schema cannot be followed."),
+        (Self::QueueFull, "As many requests wait or run as may; try again later."),
+        (Self::ClientGone, "The client hung up; only logs and metrics see this."),
+        (Self::Internal, "The gateway failed; the log has the cause under the request's id."),
+        (Self::NotReady, "The model is still being loaded; try again later."),
+        (Self::ShuttingDown, "The gateway is shutting down; try elsewhere."),
+        (Self::DeadlineExceeded, "The request took longer than it may."),
+    ];
+}
+
+/// The words for parameters at fault, with what they mean.
+pub const INVALID_CODES: [(&str, &str); 6] = [
+    ("invalid_body", "The body could not be read."),
+    ("invalid_json", "The body is not UTF-8 or not JSON, or is nested too deeply."),
+    ("invalid_type", "A parameter has another type than it should."),
+    ("invalid_value", "A parameter's value is out of range or malformed."),
+    ("missing_required_parameter", "A parameter is missing."),
+    ("unsupported_parameter", "A parameter would change the answer and is not supported."),
+];
 
 /// How a code is answered.
 struct Row {
@@ -65,6 +100,7 @@ impl Code {
             Self::AdapterNotFound => (404, INVALID, "adapter_not_found"),
             Self::RouteNotFound => (404, INVALID, "route_not_found"),
             Self::MethodNotAllowed => (405, INVALID, "method_not_allowed"),
+            Self::BodyTimeout => (408, INVALID, "body_timeout"),
             Self::GenerationConflict => (409, INVALID, "generation_conflict"),
             Self::AdapterLimit => (409, INVALID, "adapter_limit_reached"),
             Self::BodyTooLarge => (413, INVALID, "body_too_large"),
@@ -86,6 +122,12 @@ impl Code {
     #[must_use]
     pub fn status(self) -> StatusCode {
         StatusCode::from_u16(self.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// OpenAI's name of the family.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        self.row().kind
     }
 
     /// The word that programs, metrics and logs use.

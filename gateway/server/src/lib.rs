@@ -16,8 +16,10 @@ mod disconnect;
 mod error;
 mod gateway;
 mod generation;
+pub mod local;
 mod metrics;
 mod observe;
+pub mod reference;
 mod replies;
 pub mod routes;
 pub mod settings;
@@ -25,6 +27,6 @@ pub mod shutdown;
 pub mod startup;
 pub mod telemetry;
 
-pub use error::{ApiError, Code};
+pub use error::{ApiError, Code, INVALID_CODES};
 pub use gateway::{Gateway, Phase};
 pub use metrics::Metrics;

@@ -26,8 +26,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     pub ops_listen: SocketAddr,
     pub model: String,
-    pub adapters: PathBuf,
+    /// `None` looks for shipped ones, and else in `home`.
+    pub adapters: Option<PathBuf>,
     pub home: PathBuf,
+    pub engine: EngineSettings,
     pub limits: Limits,
     pub stream: StreamSettings,
     pub shutdown: ShutdownSettings,
@@ -38,10 +40,31 @@ pub struct Settings {
     pub effective: Vec<Effective>,
 }
 
+/// How the local engine uses the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineSettings {
+    /// `None` uses all cores.
+    pub threads: Option<usize>,
+    pub sequences: usize,
+    pub kv_bytes: usize,
+    /// `None` is what the model was trained for.
+    pub context_tokens: Option<usize>,
+    pub precision: Precision,
+}
+
+/// How the local engine holds weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    Auto,
+    F32,
+}
+
 /// How much is taken in.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub body_bytes: usize,
+    /// How long a body may take to come.
+    pub body: Duration,
     pub requests: usize,
     pub adapters: usize,
     pub deadline: Duration,
@@ -117,10 +140,12 @@ impl Settings {
             listen: reader.address("listen"),
             ops_listen: reader.address("ops_listen"),
             model: reader.text("model"),
-            adapters: reader.path("adapters").unwrap_or_else(|| home.join("adapters")),
+            adapters: reader.path("adapters"),
             home,
+            engine: read_engine(&mut reader),
             limits: Limits {
                 body_bytes: reader.count("limits.body_bytes", 1..=1 << 30),
+                body: reader.seconds("limits.body_seconds"),
                 requests: reader.count("limits.requests", 1..=1 << 20),
                 adapters: reader.count("limits.adapters", 0..=1 << 16),
                 deadline: reader.seconds("limits.deadline_seconds"),
@@ -162,6 +187,17 @@ impl Settings {
 }
 
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+fn read_engine(reader: &mut Reader) -> EngineSettings {
+    EngineSettings {
+        threads: reader.optional_count("engine.threads", 1..=1_024),
+        sequences: reader.count("engine.sequences", 1..=4_096),
+        kv_bytes: reader.count("engine.kv_bytes", 1..=1 << 40),
+        context_tokens: reader.optional_count("engine.context_tokens", 2..=1 << 24),
+        precision: reader
+            .one_of("engine.precision", &[("auto", Precision::Auto), ("f32", Precision::F32)]),
+    }
+}
 
 fn read_policy(reader: &mut Reader) -> Policy {
     let bounds =

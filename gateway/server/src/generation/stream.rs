@@ -4,7 +4,7 @@
 //! one fails, or when the client goes away. While there is nothing to say, comments are sent.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use futures_util::Stream;
@@ -16,6 +16,7 @@ use super::Run;
 use crate::call::Call;
 use crate::disconnect::Disconnect;
 use crate::error::ApiError;
+use crate::gateway::Gateway;
 
 /// How one of the two APIs writes its events.
 pub(crate) trait Frames {
@@ -35,7 +36,7 @@ struct Streaming<F> {
     frames: F,
     client: Disconnect,
     request_id: String,
-    heartbeat: Duration,
+    gateway: Arc<Gateway>,
     stage: Stage,
 }
 
@@ -51,14 +52,14 @@ pub(crate) fn stream<F: Frames>(
     run: Run,
     frames: F,
     call: &Call,
-    heartbeat: Duration,
+    gateway: &Arc<Gateway>,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + use<F> {
     let streaming = Streaming {
         run,
         frames,
         client: call.client.clone(),
         request_id: call.id.as_str().to_owned(),
-        heartbeat,
+        gateway: Arc::clone(gateway),
         stage: Stage::Opening,
     };
     unfold(streaming, |mut streaming| async move {
@@ -91,7 +92,7 @@ impl<F: Frames> Streaming<F> {
             biased;
             next = self.run.next() => next,
             () = self.client.gone() => return None,
-            () = tokio::time::sleep(self.heartbeat) => return Some(sse::KEEP_ALIVE.to_owned()),
+            () = tokio::time::sleep(self.gateway.stream.heartbeat) => return Some(sse::KEEP_ALIVE.to_owned()),
         };
         match next {
             Some(Ok((index, chunk))) => {
@@ -119,6 +120,7 @@ impl<F: Frames> Streaming<F> {
     fn failed(&mut self, error: EngineError) -> String {
         self.stage = Stage::Closed;
         let error = ApiError::from(error);
+        self.gateway.metrics.rejected.with_label_values(&[error.code().slug()]).inc();
         if let Some(cause) = error.cause() {
             tracing::error!(code = error.code().slug(), cause, "a stream failed");
         }

@@ -41,6 +41,11 @@ macro_rules! metrics {
         }
 
         impl $Metrics {
+            /// Name, kind, labels and help text of each, for the reference page.
+            pub const ALL: &[(&str, &str, &[&str], &str)] = &[
+                $(($name, stringify!($Family), &[$($label),*], $help),)*
+            ];
+
             /// Makes all metrics and enters them into `registry`.
             ///
             /// # Errors

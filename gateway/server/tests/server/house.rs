@@ -11,14 +11,14 @@ use adapters::{AdapterName, BaseModel, Catalogue, CatalogueSettings, Expected, L
 use gateway_engine::scripted::{Script, ScriptedEngine};
 use gateway_server::Gateway;
 use gateway_server::settings::{Layers, Settings};
-use gateway_server::shutdown::Ending;
-use gateway_server::startup::{Bound, Loaded};
+use gateway_server::startup::Loaded;
 use model::{Config, Projection, Site};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use crate::client::{Incoming, Reply, TIMEOUT, send};
+use crate::hosting::run;
 
 /// The served model.
 pub(crate) const MODEL: &str = "tiny";
@@ -115,33 +115,6 @@ impl Drop for House {
             let _ = thread.join();
         }
     }
-}
-
-/// A gateway that was started.
-pub(crate) struct Running {
-    pub(crate) gateway: Arc<Gateway>,
-    pub(crate) addresses: (SocketAddr, SocketAddr),
-    pub(crate) ending: mpsc::Sender<()>,
-    pub(crate) thread: JoinHandle<anyhow::Result<()>>,
-}
-
-/// Starts a gateway that loads with `load`.
-pub(crate) fn run(
-    settings: Settings,
-    load: impl FnOnce() -> anyhow::Result<Loaded> + Send + 'static,
-) -> Running {
-    let (ending, end) = Ending::on_demand(settings.shutdown);
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let thread = std::thread::spawn(move || {
-        actix_web::rt::System::new().block_on(async move {
-            let bound = Bound::new(&settings)?;
-            let addresses = (bound.address(), bound.ops_address());
-            sender.send((bound.gateway(), addresses)).expect("the test waits");
-            bound.run(load, end).await
-        })
-    });
-    let (gateway, addresses) = receiver.recv().expect("bound");
-    Running { gateway, addresses, ending, thread }
 }
 
 /// Settings for tests: any port, one preset, and `flags`.

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use gateway_server::settings::{KEYS, Layers, Settings, Source};
+use proptest::prelude::*;
 
 fn build(layers: Layers) -> Result<Settings, Vec<String>> {
     Settings::build(layers).map_err(|error| error.faults)
@@ -19,7 +20,7 @@ fn defaults_are_good_settings() {
     let settings = build(file("")).expect("defaults");
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.home, Path::new("/cache/lethe"));
-    assert_eq!(settings.adapters, Path::new("/cache/lethe/adapters"));
+    assert_eq!((settings.adapters, settings.engine.threads), (None, None));
     assert_eq!(settings.effective.len(), KEYS.len());
     assert!(settings.effective.iter().all(|setting| setting.source == Source::Default));
 }
@@ -84,4 +85,38 @@ fn keys_are_in_no_two_places_and_presets_are_selections() {
     assert_eq!(names.len(), KEYS.len());
     let settings = build(file("[presets.p]\ngender = 0.5\nrace = -1")).expect("good");
     assert_eq!(settings.policy.presets["p"].names().collect::<Vec<_>>(), ["gender", "race"]);
+}
+
+proptest! {
+    /// Whatever is said where, each key has the value of the highest layer that says something.
+    #[test]
+    fn the_highest_layer_wins_for_each_key(
+        said in prop::collection::vec((0_usize..3, 0_usize..3, 1_u32..1_000), 0..12)
+    ) {
+        const NAMES: [&str; 3] = ["limits.requests", "limits.body_bytes", "limits.adapters"];
+        let mut layers = [[None; 3]; 3];
+        for (layer, key, value) in said {
+            layers[layer][key] = Some(value);
+        }
+        let pairs = |layer: [Option<u32>; 3]| -> Vec<(&'static str, String)> {
+            let said = NAMES.into_iter().zip(layer);
+            said.filter_map(|(name, value)| Some((name, value?.to_string()))).collect()
+        };
+        let file: String = pairs(layers[0])
+            .iter()
+            .map(|(name, value)| format!("{} = {value}\n", name.trim_start_matches("limits.")))
+            .collect();
+        let settings = build(Layers {
+            environment: pairs(layers[1]),
+            flags: pairs(layers[2]),
+            ..self::file(&format!("[limits]\n{file}"))
+        });
+        let effective = settings.expect("good").effective;
+        for (key, name) in NAMES.into_iter().enumerate() {
+            let highest = layers.iter().rev().find_map(|layer| layer[key]);
+            let found = effective.iter().find(|setting| setting.name == name).expect("the key");
+            let default = KEYS.iter().find(|key| key.name == name).expect("the key").default;
+            prop_assert_eq!(&found.value, &highest.map_or(default.to_owned(), |v| v.to_string()));
+        }
+    }
 }

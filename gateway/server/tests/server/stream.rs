@@ -90,6 +90,8 @@ fn a_failure_in_a_stream_is_an_error_event_and_the_end() {
         );
         house.wait_for(0, 0);
         assert_eq!(house.gateway.admitted(), 0);
+        let failed = "lethe_requests_rejected_total{reason=\"internal_error\"} 1";
+        assert!(house.ops("/metrics").text().contains(failed));
     }
 }
 
