@@ -32,8 +32,10 @@ pub const HARMLESS: [&str; 15] = [
     "user",
 ];
 
-/// Fields that would change the answer, in OpenAI's, vLLM's and llama.cpp's APIs.
-const REFUSED: [&str; 34] = [
+/// Fields that would change the answer, in OpenAI's, vLLM's and llama.cpp's APIs. Beside them,
+/// `tools`, `functions`, `tool_choice`, `function_call` and `modalities` are refused if their value
+/// would change the answer.
+pub const REFUSED: [&str; 34] = [
     "add_generation_prompt",
     "allowed_token_ids",
     "audio",
@@ -56,9 +58,11 @@ const REFUSED: [&str; 34] = [
     "moderation",
     "prompt_embeds",
     "prompt_logprobs",
+    "samplers",
     "skip_special_tokens",
     "structured_outputs",
     "suffix",
+    "thinking",
     "top_n_sigma",
     "truncate_prompt_tokens",
     "typical_p",
@@ -66,9 +70,11 @@ const REFUSED: [&str; 34] = [
     "verbosity",
     "web_search_options",
     "xtc_probability",
-    "samplers",
-    "thinking",
 ];
+
+/// Switches among the refused fields that are on if nothing is said; the others are off. To say
+/// what is so anyway changes nothing.
+const TRUE_BY_DEFAULT: [&str; 2] = ["add_generation_prompt", "skip_special_tokens"];
 
 /// Sorts out all fields that were not taken.
 pub(crate) fn take(
@@ -78,8 +84,8 @@ pub(crate) fn take(
     take_tools(object, "tools", "tool_choice", ignored)?;
     take_tools(object, "functions", "function_call", ignored)?;
     take_modalities(object)?;
-    for name in object.remaining() {
-        if REFUSED.contains(&name) {
+    for (name, value) in object.remaining_values() {
+        if REFUSED.contains(&name) && *value != Value::Bool(TRUE_BY_DEFAULT.contains(&name)) {
             return Err(RequestError::unsupported(name));
         }
         ignored.push(HARMLESS.into_iter().find(|known| *known == name).unwrap_or(OTHER));

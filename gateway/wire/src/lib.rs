@@ -36,7 +36,7 @@ pub use completions::{
     Completion, CompletionChoice, CompletionChunk, CompletionChunkChoice, CompletionRequest, Prompt,
 };
 pub use error::{ErrorBody, ErrorDetail};
-pub use extras::{HARMLESS as HARMLESS_FIELDS, OTHER as OTHER_FIELD};
+pub use extras::{HARMLESS as HARMLESS_FIELDS, OTHER as OTHER_FIELD, REFUSED as REFUSED_FIELDS};
 pub use format::ResponseFormat;
 pub use logprobs::{ChatLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob};
 pub use models::{List, Model};

@@ -103,7 +103,13 @@ impl Object {
 
     /// Names of the fields that were not taken and are not null.
     pub(crate) fn remaining(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_str())
+        self.remaining_values().map(|(name, _)| name)
+    }
+
+    /// The fields that were not taken and are not null.
+    pub(crate) fn remaining_values(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value));
+        fields.filter(|(_, value)| !value.is_null())
     }
 
     /// Refuses what was not taken.

@@ -166,6 +166,14 @@ fn harmless_fields_are_counted_by_name_and_unknown_ones_as_other() {
 }
 
 #[test]
+fn a_refused_switch_that_says_what_is_so_anyway_is_harmless() {
+    for (name, default) in [("skip_special_tokens", true), ("use_beam_search", false)] {
+        assert!(parse(json!({name: default})).is_ok());
+        assert_eq!(refusal(json!({name: !default})).param.as_deref(), Some(name));
+    }
+}
+
+#[test]
 fn tools_that_may_not_be_called_are_harmless() {
     assert!(parse(json!({"tools": [{"type": "function"}], "tool_choice": "none"})).is_ok());
 }
