@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use gateway_wire::{HARMLESS_FIELDS, REFUSED_FIELDS};
+
 use crate::error::{Code, INVALID_CODES};
 use crate::metrics::Metrics;
 use crate::settings::KEYS;
@@ -11,11 +13,31 @@ pub type Page = (&'static str, String);
 
 /// All pages.
 #[must_use]
-pub fn pages() -> [Page; 3] {
-    [("settings.md", settings()), ("errors.md", errors()), ("metrics.md", metrics())]
+pub fn pages() -> [Page; 4] {
+    [
+        ("fields.md", fields()),
+        ("settings.md", settings()),
+        ("errors.md", errors()),
+        ("metrics.md", metrics()),
+    ]
 }
 
 const NOTE: &str = "<!-- Written by `cargo run -p gateway-server --example reference`. -->\n";
+
+fn fields() -> String {
+    let list =
+        |names: &[&str]| -> String { names.iter().map(|name| format!("- `{name}`\n")).collect() };
+    format!(
+        "{NOTE}# Request fields that Lethe does not implement\n\n## Accepted and ignored\n\nThey do \
+         not change what the served model answers, and are counted in \
+         `lethe_ignored_fields_total` by name; fields of no known name are counted as `other`.\n\n\
+         {}\n## Refused\n\nThey would change the answer: a request with one of them is a 400 that \
+         names it. A switch that says what is so anyway is ignored. Refused are also `tools` and `functions` that may be called, a `tool_choice` other \
+         than `none` or `auto`, and `modalities` beyond `text`.\n\n{}",
+        list(&HARMLESS_FIELDS),
+        list(&REFUSED_FIELDS),
+    )
+}
 
 fn settings() -> String {
     let mut page = format!(
