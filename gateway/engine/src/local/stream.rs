@@ -1,6 +1,5 @@
 //! The reader's end: events become chunks of text.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -26,7 +25,6 @@ pub(super) fn generation(
         model,
         prompt_tokens,
         text: TextAssembler::new(stop),
-        unshown: VecDeque::new(),
         cached_tokens: 0,
         received: 0,
         done: false,
@@ -38,8 +36,6 @@ struct Reader {
     model: Arc<Model>,
     prompt_tokens: usize,
     text: TextAssembler,
-    /// Tokens whose text is held back.
-    unshown: VecDeque<ScoredToken>,
     cached_tokens: usize,
     received: usize,
     done: bool,
@@ -83,12 +79,13 @@ impl Reader {
         self.received += 1;
         let text = self.text.push_token(self.model.tokenizer(), scored.token);
         let token = self.scored(scored);
-        self.unshown.push_back(token);
         if self.text.stopped() {
-            return self.last(text, FinishReason::Stop, self.received);
+            // A token that only spells the stop string is not part of the answer.
+            let tokens = if text.is_empty() { Vec::new() } else { vec![token] };
+            let last = self.last(text, FinishReason::Stop, self.received);
+            return Chunk { tokens, ..last };
         }
-        let tokens = self.unshown.drain(..).collect();
-        Chunk { text, tokens, ..Chunk::default() }
+        Chunk { text, tokens: vec![token], ..Chunk::default() }
     }
 
     /// The last chunk. The row ends when the receiver is dropped, if it has not ended by itself.
@@ -101,9 +98,7 @@ impl Reader {
             cached_tokens: self.cached_tokens,
             completion_tokens,
         };
-        // A token that only spells the stop string is not part of the answer.
-        let tokens = if text.is_empty() { Vec::new() } else { self.unshown.drain(..).collect() };
-        Chunk { text, tokens, prompt: None, finish: Some(finish) }
+        Chunk { text, finish: Some(finish), ..Chunk::default() }
     }
 
     fn fail(&mut self, error: EngineError) -> EngineError {

@@ -5,10 +5,15 @@ use std::sync::Arc;
 use llguidance::api::TopLevelGrammar;
 use llguidance::{Matcher, ParserFactory};
 use model::Tokenizer;
+use serde_json::json;
 use toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 
 use super::LogitsRule;
 use crate::{EngineError, Grammar, SubmitError};
+
+/// White space between JSON tokens: a space, or a line's end with its indentation. A model that
+/// may write any amount can go on with it until its tokens are used up.
+const WHITE_SPACE: &str = r"( |\n {0,16})?";
 
 /// Turns grammars into rules for one vocabulary.
 pub(crate) struct GrammarCompiler {
@@ -35,11 +40,14 @@ impl GrammarCompiler {
     /// # Errors
     /// [`SubmitError::Grammar`] with the compiler's words if the grammar is not supported.
     pub(crate) fn compile(&self, grammar: &Grammar) -> Result<Option<GrammarRule>, SubmitError> {
-        let schema = match grammar {
+        let mut schema = match grammar {
             Grammar::Free => return Ok(None),
-            Grammar::JsonObject => serde_json::json!({ "type": "object" }),
+            Grammar::JsonObject => json!({ "type": "object" }),
             Grammar::JsonSchema(schema) => schema.clone(),
         };
+        if let Some(object) = schema.as_object_mut() {
+            object.insert("x-guidance".into(), json!({ "whitespace_pattern": WHITE_SPACE }));
+        }
         let parser = self.factory.create_parser(TopLevelGrammar::from_json_schema(schema));
         let parser = parser.map_err(|e| SubmitError::Grammar(e.to_string()))?;
         Ok(Some(GrammarRule { matcher: Matcher::new(Ok(parser)) }))
