@@ -32,7 +32,8 @@ fn fields() -> String {
          not change what the served model answers, and are counted in \
          `lethe_ignored_fields_total` by name; fields of no known name are counted as `other`.\n\n\
          {}\n## Refused\n\nThey would change the answer: a request with one of them is a 400 that \
-         names it. A switch that says what is so anyway is ignored. Refused are also `tools` and `functions` that may be called, a `tool_choice` other \
+         names it. A switch that says what is so anyway is ignored. Refused are also \
+         `tools` and `functions` that may be called, a `tool_choice` other \
          than `none` or `auto`, and `modalities` beyond `text`.\n\n{}",
         list(&HARMLESS_FIELDS),
         list(&REFUSED_FIELDS),
