@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails where it stands")]
 #![expect(clippy::needless_pass_by_value, reason = "JSON literals are written in place")]
 
+mod arrows;
 #[path = "../../../gateway/server/tests/server/client.rs"]
 mod client;
 mod clients;

@@ -1,0 +1,75 @@
+//! Which crate may import which, and what none may do without.
+
+use std::collections::BTreeSet;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+
+/// A crate of ours.
+struct Rule {
+    name: &'static str,
+    /// The crates of ours that it may import.
+    may_import: &'static [&'static str],
+    /// Crates of others that it must never depend on.
+    never: &'static [&'static str],
+}
+
+const HTTP: [&str; 4] = ["actix-web", "actix-http", "hyper", "axum"];
+
+const RULES: [Rule; 8] = [
+    Rule { name: "model", may_import: &[], never: &["tokio"] },
+    Rule { name: "adapters", may_import: &["model"], never: &["tokio"] },
+    Rule { name: "gateway-wire", may_import: &[], never: &["tokio", "candle-core", "candle-nn"] },
+    Rule { name: "gateway-toxicity", may_import: &[], never: &["tokio"] },
+    Rule { name: "gateway-engine", may_import: &["model", "adapters"], never: &[] },
+    Rule {
+        name: "gateway-server",
+        may_import: &["gateway-wire", "gateway-engine", "gateway-toxicity", "adapters", "model"],
+        never: &["candle-core", "candle-nn"],
+    },
+    Rule { name: "unlearn", may_import: &["model", "adapters", "gateway-toxicity"], never: &[] },
+    Rule {
+        name: "acceptance",
+        may_import: &["gateway-server", "gateway-engine", "gateway-wire", "adapters"],
+        never: &[],
+    },
+];
+
+/// The crates that may speak HTTP.
+const SERVERS: [&str; 2] = ["gateway-server", "acceptance"];
+
+fn metadata() -> Metadata {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    MetadataCommand::new().manifest_path(manifest).no_deps().exec().expect("metadata")
+}
+
+fn imports(package: &Package) -> impl Iterator<Item = &str> {
+    let shipped = package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development);
+    shipped.map(|dependency| dependency.name.as_str())
+}
+
+#[test]
+fn every_arrow_between_crates_is_one_that_the_house_allows() {
+    let metadata = metadata();
+    let ours: BTreeSet<_> = metadata.packages.iter().map(|p| p.name.as_str()).collect();
+    for package in &metadata.packages {
+        let name = package.name.as_str();
+        let rule = RULES.iter().find(|rule| rule.name == name);
+        let rule = rule.unwrap_or_else(|| panic!("{name} has no rule in this file"));
+        for import in imports(package) {
+            let allowed = !ours.contains(import) || rule.may_import.contains(&import);
+            assert!(allowed, "{name} must not import {import}");
+            assert!(!rule.never.contains(&import), "{name} must not depend on {import}");
+            let http = HTTP.contains(&import) && !SERVERS.contains(&name);
+            assert!(!http, "{name} must not speak HTTP through {import}");
+        }
+    }
+}
+
+#[test]
+fn every_crate_has_the_lints_of_the_house() {
+    for package in metadata().packages {
+        let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
+        let inherits = manifest.contains("[lints]\nworkspace = true\n");
+        assert!(inherits, "{} does not inherit the lints", package.name);
+    }
+}
