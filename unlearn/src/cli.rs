@@ -1,0 +1,28 @@
+//! What the program can be asked to do.
+
+mod base;
+mod eval;
+
+use clap::{Parser, Subcommand};
+
+/// Measures language models and what adapters do to them.
+#[derive(Debug, Parser)]
+#[command(name = "lethe-unlearn", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measures bias and perplexity of a model, with or without adapters.
+    Eval(eval::EvalArgs),
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Eval(arguments) => arguments.run(),
+        }
+    }
+}

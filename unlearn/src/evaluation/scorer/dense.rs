@@ -1,0 +1,53 @@
+//! The dense decoder as a judge: exact f32 weights, any adapters.
+
+use candle_core::{Device, Tensor};
+use model::{Delta, DenseDecoder, ModelError};
+
+use super::{LOGIT_ROWS, Scorer, log_probability, questions, share_out};
+
+/// Scores with a [`DenseDecoder`] on the CPU and a delta.
+pub struct DenseScorer<'a> {
+    decoder: &'a DenseDecoder,
+    delta: &'a dyn Delta<Tensor>,
+}
+
+impl<'a> DenseScorer<'a> {
+    /// The model with `delta`.
+    #[must_use]
+    pub const fn new(decoder: &'a DenseDecoder, delta: &'a dyn Delta<Tensor>) -> Self {
+        Self { decoder, delta }
+    }
+}
+
+impl Scorer for DenseScorer<'_> {
+    fn context_tokens(&self) -> usize {
+        self.decoder.config().context_tokens
+    }
+
+    fn score(&mut self, sequences: &[&[u32]]) -> Result<Vec<Vec<f64>>, ModelError> {
+        let hidden = self.decoder.hidden(&pad(sequences)?, self.delta)?;
+        let (_, length, _) = hidden.dims3()?;
+        let hidden = hidden.flatten(0, 1)?;
+        let mut answers = Vec::new();
+        for asked in questions(sequences, |index| index * length).chunks(LOGIT_ROWS) {
+            let rows: Vec<u32> = asked.iter().map(|(row, _)| *row as u32).collect();
+            let rows = hidden.index_select(&Tensor::new(rows, &Device::Cpu)?, 0)?;
+            let logits = self.decoder.logits(&rows)?.to_vec2()?;
+            let answer =
+                |(logits, (_, token)): (&Vec<f32>, &(usize, u32))| log_probability(logits, *token);
+            answers.extend(logits.iter().zip(asked).map(answer));
+        }
+        Ok(share_out(answers, sequences))
+    }
+}
+
+/// (B, T), filled up at the right with a token that no real one can see.
+fn pad(sequences: &[&[u32]]) -> Result<Tensor, ModelError> {
+    let length = sequences.iter().map(|s| s.len()).max().unwrap_or(0);
+    let padded = |tokens: &&[u32]| {
+        let padding = length - tokens.len();
+        tokens.iter().copied().chain(std::iter::repeat_n(0, padding)).collect::<Vec<_>>()
+    };
+    let values: Vec<u32> = sequences.iter().flat_map(padded).collect();
+    Ok(Tensor::from_vec(values, (sequences.len(), length), &Device::Cpu)?)
+}

@@ -1,0 +1,137 @@
+//! Whole tests on the tiny seeded model, with data made here.
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use adapters::lora::Lora;
+use adapters::{Limits, TensorDelta};
+use candle_core::{DType, Device};
+use model::kernels::pool::Pool;
+use model::{Model, NoDelta, ServedPrecision};
+use unlearn::evaluation::{
+    DataError, DenseScorer, PackedScorer, Scorer, perplexity, score_all, stereoset,
+};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures")
+}
+
+fn tiny() -> Model {
+    Model::open(&fixtures().join("tiny-llama")).unwrap()
+}
+
+/// Sequences of many lengths, some of which fill cache blocks exactly.
+fn sequences() -> Vec<Vec<u32>> {
+    let lengths = [2, 33, 16, 17, 300, 5, 32, 48, 470];
+    let tokens = |length: u32| (0..length).map(|i| 3 + (i * 37 + length) % 250).collect();
+    lengths.map(tokens).into()
+}
+
+fn scores(scorer: &mut dyn Scorer) -> Vec<f64> {
+    score_all(scorer, &sequences(), &mut |_| ()).unwrap().concat()
+}
+
+fn distance(one: &[f64], two: &[f64]) -> f64 {
+    assert_eq!(one.len(), two.len());
+    one.iter().zip(two).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn both_decoders_give_the_same_scores() {
+    let model = tiny();
+    let dense = model.dense(DType::F32, &Device::Cpu).unwrap();
+    let want = scores(&mut DenseScorer::new(&dense, &NoDelta));
+    // What is left with unrounded weights is the cache's half precision.
+    for (precision, tolerance) in [(ServedPrecision::F32, 1e-2), (ServedPrecision::Auto, 0.2)] {
+        let packed = model.packed(precision, Arc::new(Pool::new(2))).unwrap();
+        let away = distance(&scores(&mut PackedScorer::new(&packed, &NoDelta)), &want);
+        assert!(away < tolerance, "{precision:?} is {away} away");
+    }
+}
+
+#[test]
+fn a_sequence_scores_alone_as_it_does_in_a_batch() {
+    let model = tiny();
+    let dense = model.dense(DType::F32, &Device::Cpu).unwrap();
+    let mut scorer = DenseScorer::new(&dense, &NoDelta);
+    let alone: Vec<f64> = sequences()
+        .iter()
+        .flat_map(|sequence| scorer.score(&[sequence.as_slice()]).unwrap().concat())
+        .collect();
+    assert!(distance(&scores(&mut scorer), &alone) < 1e-4);
+}
+
+#[test]
+fn an_adapter_changes_scores_and_scale_0_does_not() {
+    let model = tiny();
+    let dense = model.dense(DType::F32, &Device::Cpu).unwrap();
+    let folder = fixtures().join("adapters/one");
+    let lora = Lora::load(&folder, dense.config(), &Limits::default()).unwrap();
+    let with = |scale| {
+        let delta = TensorDelta::new(&[(&lora, scale)], &Device::Cpu).unwrap();
+        scores(&mut DenseScorer::new(&dense, &delta))
+    };
+    let base = scores(&mut DenseScorer::new(&dense, &NoDelta));
+    assert!(distance(&with(0.0), &base) == 0.0);
+    assert!(distance(&with(1.0), &base) > 1e-3);
+}
+
+#[test]
+fn stereoset_is_measured_from_lines_to_measurements() {
+    let line = |id: u32, domain: &str, target: &str| {
+        format!(
+            r#"{{"id": "{id}", "domain": "{domain}", "target": "{target}", "context": "c",
+            "stereotype": "a {target} is red", "anti_stereotype": "a {target} is blue",
+            "unrelated": "a {target} is {id}"}}"#
+        )
+        .replace('\n', " ")
+    };
+    let lines =
+        [line(1, "hats", "cap"), String::new(), line(2, "shoes", "clog"), line(3, "shoes", "boot")];
+    let items = stereoset::parse(&lines.join("\n")).unwrap();
+    let model = tiny();
+    let dense = model.dense(DType::F32, &Device::Cpu).unwrap();
+    let mut done = 0;
+    let mut scorer = DenseScorer::new(&dense, &NoDelta);
+    let scored =
+        stereoset::score(&items, model.tokenizer(), &mut scorer, &mut |n| done += n).unwrap();
+    assert_eq!(done, 9);
+    let tokens = |text: &str| model.tokenizer().encode(text, model::Control::AsText).unwrap();
+    let sentence = scorer.score(&[&tokens("a clog is blue")]).unwrap().concat();
+    let mean = sentence.iter().sum::<f64>() / sentence.len() as f64;
+    assert!((scored[1].anti_stereotype - mean).abs() < 1e-5);
+    let measured = stereoset::aggregate(&scored);
+    let found: Vec<_> = measured.iter().map(|m| (m.domain.as_str(), m.metric, m.items)).collect();
+    assert_eq!((found.len(), found[0], found[6]), (12, ("hats", "ss", 1), ("shoes", "ss", 2)));
+}
+
+#[test]
+fn a_malformed_line_is_named_by_number_and_never_quoted() {
+    let good = r#"{"id": "1", "target": "cap", "stereotype": 1.0, "anti_stereotype": 0.5, "unrelated": 0.1}"#;
+    for bad in [
+        r#"{"id": "1", "target": "secret", "stereotype": "secret", "anti_stereotype": 1, "unrelated": 1}"#,
+        r#"{"id": "1", "target": "cap", "stereotype": 1.0, "anti_stereotype": 0.5}"#,
+        r#"{"id": "1", "target": "cap", "stereotype": 1e999, "anti_stereotype": 0.5, "unrelated": 0.1}"#,
+        r#"{"id": "1", "target": "cap", "stereotype": NaN, "anti_stereotype": 0.5, "unrelated": 0.1}"#,
+        r#"{"id": "1", "secret": 1, "target": "cap", "stereotype": 1.0, "anti_stereotype": 0.5, "unrelated": 0.1}"#,
+        "secret",
+    ] {
+        let error = stereoset::parse::<f64>(&format!("{good}\n{bad}\n")).unwrap_err();
+        assert!(matches!(error, DataError::Line { line: 2, .. }), "{error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+    assert!(matches!(stereoset::parse::<f64>("\n\n"), Err(DataError::Empty)));
+}
+
+#[test]
+fn perplexity_reads_the_beginning_in_windows() {
+    let model = tiny();
+    // One token for each character.
+    let windows = |text: &str| perplexity::windows(text, model.tokenizer());
+    let cut = windows(&"ab".repeat(80_000)).unwrap();
+    assert_eq!(cut.iter().map(Vec::len).collect::<Vec<_>>(), [1024; 8]);
+    let rest = windows(&"é".repeat(513)).unwrap();
+    assert_eq!(rest.iter().map(Vec::len).collect::<Vec<_>>(), [1024, 2]);
+    assert!(windows("a").is_err() && windows("").is_err());
+}
