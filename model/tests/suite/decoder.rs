@@ -1,7 +1,5 @@
 //! The decoder on the tiny fixture: both backends, both formats, and what a row may depend on.
 
-#![expect(clippy::expect_used, reason = "a helper that fails is a failed test")]
-
 use std::path::PathBuf;
 use std::sync::Arc;
 
