@@ -21,6 +21,8 @@ pub struct AdapterInfo {
     pub rank: usize,
     /// Bytes that its weights hold in memory.
     pub resident_bytes: u64,
+    /// Leases of it that have not been dropped; clones of a lease count as one.
+    pub leases: usize,
     /// Whether it was made for the weights that are served.
     pub verification: Verification,
     /// What is known of it.
@@ -63,6 +65,7 @@ impl AdapterInfo {
             kind: adapter.kind.name(),
             rank: adapter.rank(),
             resident_bytes: adapter.resident_bytes(),
+            leases: generation.claim.leases(),
             verification: adapter.verification.clone(),
             card: adapter.card.clone(),
         }

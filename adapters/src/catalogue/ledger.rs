@@ -17,11 +17,15 @@ pub(super) struct Ledger {
 pub(super) struct Claim {
     ledger: Arc<Ledger>,
     bytes: u64,
+    leases: Arc<AtomicUsize>,
 }
 
-/// One lease, counted until this is dropped.
+/// One lease, counted for its generation and in the ledger until this is dropped.
 #[derive(Debug)]
-pub(super) struct LeaseCount(Arc<Ledger>);
+pub(super) struct LeaseCount {
+    ledger: Arc<Ledger>,
+    of_generation: Arc<AtomicUsize>,
+}
 
 impl Ledger {
     /// Enters a generation of `bytes`; `None` if the total would be above `limit`.
@@ -32,7 +36,7 @@ impl Ledger {
             })
             .ok()?;
         self.generations.fetch_add(1, Ordering::AcqRel);
-        Some(Claim { ledger: Arc::clone(self), bytes })
+        Some(Claim { ledger: Arc::clone(self), bytes, leases: Arc::default() })
     }
 
     pub(super) fn resident_bytes(&self) -> u64 {
@@ -49,10 +53,16 @@ impl Ledger {
 }
 
 impl Claim {
-    /// Counts a lease in the same ledger.
+    /// Counts a lease.
     pub(super) fn lease(&self) -> LeaseCount {
         self.ledger.leases.fetch_add(1, Ordering::AcqRel);
-        LeaseCount(Arc::clone(&self.ledger))
+        self.leases.fetch_add(1, Ordering::AcqRel);
+        LeaseCount { ledger: Arc::clone(&self.ledger), of_generation: Arc::clone(&self.leases) }
+    }
+
+    /// Leases of this generation.
+    pub(super) fn leases(&self) -> usize {
+        self.leases.load(Ordering::Acquire)
     }
 }
 
@@ -65,6 +75,7 @@ impl Drop for Claim {
 
 impl Drop for LeaseCount {
     fn drop(&mut self) {
-        self.0.leases.fetch_sub(1, Ordering::AcqRel);
+        self.of_generation.fetch_sub(1, Ordering::AcqRel);
+        self.ledger.leases.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -76,7 +76,10 @@ fn a_swap_moves_the_name_and_leaves_leases_alone() {
     let catalogue = catalogue(root.path());
     let old = load(&catalogue, "x", "a");
     let lease = catalogue.resolve(&name("x")).unwrap();
+    let leases = || catalogue.get(&name("x")).unwrap().leases;
+    assert_eq!(leases(), 1);
     let new = load(&catalogue, "x", "b");
+    assert_eq!(leases(), 0, "leases are counted by generation, not by name");
     assert_eq!(lease.digest(), old);
     assert_eq!(catalogue.resolve(&name("x")).unwrap().digest(), new);
     let usage = catalogue.usage();
