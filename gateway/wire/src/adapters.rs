@@ -64,6 +64,8 @@ pub struct Adapter {
     pub rank: usize,
     /// What it holds in memory.
     pub bytes: u64,
+    /// Requests that use it now.
+    pub leases: usize,
     /// Whether it was made and measured on the very weights that are served.
     pub verified: bool,
     /// Why it is not verified.

@@ -63,12 +63,11 @@ pub(super) async fn load_adapter(
     let name = parse_new(gateway, &request.name, param)?;
     let expected = expected(&request.expected)?;
     let catalogue = Arc::clone(&gateway.served()?.catalogue);
+    let replaces = catalogue.get(&name).is_some();
     let started = clock::now();
     let load = move || catalogue.load(&name, &request.source, expected);
     let result = web::block(load).await.map_err(ApiError::internal)?;
-    let outcome = if result.is_ok() { "loaded" } else { "refused" };
-    let seconds = gateway.metrics.adapter_load_seconds.with_label_values(&[outcome]);
-    seconds.observe(started.elapsed().as_secs_f64());
+    gateway.count_load(result.as_ref().ok(), replaces, started.elapsed());
     Ok(result?)
 }
 
@@ -124,6 +123,7 @@ fn show(info: AdapterInfo) -> Result<Adapter, ApiError> {
         source: info.source,
         rank: info.rank,
         bytes: info.resident_bytes,
+        leases: info.leases,
         verified: doubt.is_none(),
         doubt,
         card: info.card.map(serde_json::to_value).transpose().map_err(ApiError::internal)?,

@@ -67,6 +67,20 @@ fn a_change_that_expects_something_else_is_409_and_not_retried() {
 }
 
 #[test]
+fn more_adapters_than_may_be_loaded_are_409() {
+    let house = open();
+    for name in ["third", "fourth"] {
+        assert_eq!(load(&house, json!({"name": name, "source": "other"})).status, 200);
+    }
+    let reply = load(&house, json!({"name": "fifth", "source": "other"}));
+    assert_eq!(
+        (reply.status, &reply.json()["error"]["code"]),
+        (409, &json!("adapter_limit_reached"))
+    );
+    assert_eq!(reply.header("x-should-retry"), Some("false"));
+}
+
+#[test]
 fn names_that_mean_something_else_are_refused() {
     let house = open();
     for name in ["balanced", "tiny", "none", "other", "Gender", "", "../x"] {
@@ -138,6 +152,7 @@ fn a_swap_does_not_touch_running_requests() {
     let first = running.next_chunk().expect("the first chunk");
     let before = house.catalogue.usage();
     assert_eq!((before.leases, before.retired_generations), (1, 0));
+    assert_eq!(house.get("/v1/adapters/gender").json()["leases"], 1);
     assert_eq!(load(&house, json!({"name": "gender", "source": "race"})).status, 200);
     assert_eq!(house.catalogue.usage().retired_generations, 1);
     let digest = house.get("/v1/adapters/gender").json()["digest"].to_string();

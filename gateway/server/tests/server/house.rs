@@ -147,7 +147,8 @@ fn open_catalogue(folder: &Path) -> Catalogue {
         config: config(),
     };
     let state = Some(folder.join("adapters.json"));
-    let settings = CatalogueSettings { root, state, limits: Limits::default() };
+    let limits = Limits { adapters: 4, ..Limits::default() };
+    let settings = CatalogueSettings { root, state, limits };
     Catalogue::open(settings, base).expect("a catalogue")
 }
 
