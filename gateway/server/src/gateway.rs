@@ -1,15 +1,16 @@
 //! What all workers share: what is served, what is allowed, and how far the program's life is.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use adapters::Catalogue;
+use adapters::{AdapterInfo, Catalogue};
 use gateway_engine::{Admission, Engine, Health, Permit};
 use prometheus::Registry;
 use tokio::sync::watch;
 
 use crate::clock;
 use crate::error::{ApiError, Code};
-use crate::metrics::{Metrics, SetLabels};
+use crate::metrics::{Metrics, OTHER, SetLabels};
 use crate::settings::{Limits, Policy, Settings, StreamSettings};
 
 /// The gateway's state.
@@ -103,6 +104,21 @@ impl Gateway {
     pub(crate) fn count_ignored(&self, fields: &[&'static str]) {
         for field in fields {
             self.metrics.ignored_fields.with_label_values(&[field]).inc();
+        }
+    }
+
+    /// Counts an attempt to load an adapter, or to replace one that had the name already. What was
+    /// refused has no label of its own: its name may be anything.
+    pub(crate) fn count_load(&self, loaded: Option<&AdapterInfo>, replaces: bool, took: Duration) {
+        let label = loaded.map(|adapter| self.sets.label(adapter.name.as_str()));
+        let (adapter, outcome) = match &label {
+            Some(label) => (&**label, "loaded"),
+            None => (OTHER, "refused"),
+        };
+        let seconds = self.metrics.adapter_load_seconds.with_label_values(&[adapter, outcome]);
+        seconds.observe(took.as_secs_f64());
+        if loaded.is_some() && replaces {
+            self.metrics.adapter_swaps.with_label_values(&[adapter]).inc();
         }
     }
 

@@ -8,7 +8,7 @@ mod labels;
 mod scrape;
 mod vllm;
 
-pub(crate) use labels::SetLabels;
+pub(crate) use labels::{OTHER, SetLabels};
 pub(crate) use vllm::render as render_vllm;
 
 use prometheus::{Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
@@ -82,11 +82,11 @@ family::metrics! {
         /// Leases that running requests hold.
         adapter_leases: IntGauge("lethe_adapter_leases", []),
         /// Time to read, check and enter an adapter.
-        adapter_load_seconds: HistogramVec("lethe_adapter_load_seconds", ["outcome"], LOAD_SECONDS),
+        adapter_load_seconds: HistogramVec("lethe_adapter_load_seconds", ["adapter", "outcome"], LOAD_SECONDS),
         /// Adapters loaded under a new name.
         adapter_loads: IntCounter("lethe_adapter_loads_total", []),
         /// Adapters that replaced another generation under its name.
-        adapter_swaps: IntCounter("lethe_adapter_swaps_total", []),
+        adapter_swaps: IntCounterVec("lethe_adapter_swaps_total", ["adapter"]),
         /// Adapter names taken away.
         adapter_unloads: IntCounter("lethe_adapter_unloads_total", []),
     }

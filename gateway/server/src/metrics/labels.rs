@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 /// What sets beyond the limit are called. No adapter can have this name.
-const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 
 /// The sets that have a label of their own: the first ones, up to a limit.
 #[derive(Debug)]

@@ -33,7 +33,6 @@ impl Metrics {
         self.adapter_leases.set(signed(usage.leases));
         let counters = catalogue.counters();
         raise(&self.adapter_loads, counters.loads);
-        raise(&self.adapter_swaps, counters.swaps);
         raise(&self.adapter_unloads, counters.unloads);
 
         // Series of adapters that are gone go with them.

@@ -145,6 +145,14 @@ fn until_the_model_is_loaded_requests_are_503_and_probes_tell_why() {
 }
 
 #[test]
+fn a_body_that_is_framed_wrongly_is_400() {
+    let house = House::open(Script::default());
+    let head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
+    let reply = crate::client::receive(send_raw(house.address, head)).finish();
+    check(&reply, 400, "invalid_body");
+}
+
+#[test]
 fn a_body_that_does_not_come_is_408() {
     let house = House::with_settings(Script::default(), &[("limits.body_seconds", "0.05")]);
     let head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{";

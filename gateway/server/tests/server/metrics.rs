@@ -38,9 +38,10 @@ fn requests_tokens_and_adapters_are_counted() {
         r#"lethe_adapter_rank{adapter="gender"} 3"#,
         r#"lethe_time_to_first_token_seconds_count{adapters="gender"} 1"#,
         r#"lethe_time_per_output_token_seconds_count{adapters="gender"} 1"#,
-        "lethe_adapter_swaps_total 1",
+        r#"lethe_adapter_swaps_total{adapter="gender"} 1"#,
+        r#"lethe_adapter_load_seconds_count{adapter="gender",outcome="loaded"} 1"#,
         "lethe_adapters_loaded 2",
-        r#"lethe_adapter_load_seconds_count{outcome="refused"} 1"#,
+        r#"lethe_adapter_load_seconds_count{adapter="other",outcome="refused"} 1"#,
     ] {
         assert!(page.contains(line), "{line} is not in\n{page}");
     }
@@ -54,6 +55,7 @@ fn random_names_add_no_series() {
         house.chat(json!({"model": name}));
         house.chat(json!({"adapters": [name]}));
         house.chat(json!({name: 1}));
+        house.post("/v1/adapters", json!({"name": name, "source": "nowhere"}));
         house.get(&format!("/v1/models/{name}"));
         house.get(&format!("/{name}"));
     };
