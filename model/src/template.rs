@@ -31,6 +31,7 @@ pub enum TemplateError {
 /// A model's chat template.
 #[derive(Debug)]
 pub struct ChatTemplate {
+    source: String,
     environment: Environment<'static>,
 }
 
@@ -48,7 +49,13 @@ impl ChatTemplate {
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", raise);
         environment.add_template_owned(NAME, source.to_owned()).map_err(|e| refused(&e))?;
-        Ok(Self { environment })
+        Ok(Self { source: source.to_owned(), environment })
+    }
+
+    /// The template as it was written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// The conversation as text, ready for the assistant's turn.

@@ -121,6 +121,14 @@ impl Tokenizer {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Writes it as a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Inner`] if the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), TokenizerError> {
+        Ok(self.parsing.save(path, false)?)
+    }
+
     /// Number of ids.
     #[must_use]
     pub fn vocabulary(&self) -> usize {
