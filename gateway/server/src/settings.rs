@@ -123,8 +123,8 @@ pub struct Layers {
     pub file: Option<String>,
     pub environment: Vec<(&'static str, String)>,
     pub flags: Vec<(&'static str, String)>,
-    /// The user's cache folder, in which the default `home` is.
-    pub cache: PathBuf,
+    /// What `home` is if nothing says.
+    pub home: PathBuf,
 }
 
 impl Settings {
@@ -133,9 +133,9 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] with every fault of every layer.
     pub fn build(layers: Layers) -> Result<Self, SettingsError> {
-        let cache = layers.cache.clone();
+        let default_home = layers.home.clone();
         let mut reader = Reader::new(layers);
-        let home = reader.path("home").unwrap_or_else(|| cache.join("lethe"));
+        let home = reader.path("home").unwrap_or(default_home);
         let settings = Self {
             listen: reader.address("listen"),
             ops_listen: reader.address("ops_listen"),

@@ -37,7 +37,7 @@ pub fn parse_flags(
         file,
         environment: values(&matches, ValueSource::EnvVariable),
         flags: values(&matches, ValueSource::CommandLine),
-        cache: cache_folder(),
+        home: model::source::default_home(),
     };
     Ok((action, layers))
 }
@@ -78,13 +78,4 @@ fn values(matches: &ArgMatches, source: ValueSource) -> Vec<(&'static str, Strin
     let from = KEYS.iter().filter(|key| matches.value_source(key.name) == Some(source));
     let value = |name| matches.get_one::<String>(name).cloned();
     from.filter_map(|key| Some((key.name, value(key.name)?))).collect()
-}
-
-/// Where the user's programs keep what they can get again.
-fn cache_folder() -> PathBuf {
-    let folder = |variable| std::env::var_os(variable).filter(|value| !value.is_empty());
-    if let Some(cache) = folder("XDG_CACHE_HOME") {
-        return cache.into();
-    }
-    folder("HOME").map_or_else(std::env::temp_dir, |home| PathBuf::from(home).join(".cache"))
 }

@@ -8,7 +8,7 @@ fn build(layers: Layers) -> Result<Settings, Vec<String>> {
 }
 
 fn file(text: &str) -> Layers {
-    Layers { file: Some(text.to_owned()), cache: "/cache".into(), ..Layers::default() }
+    Layers { file: Some(text.to_owned()), home: "/cache/lethe".into(), ..Layers::default() }
 }
 
 fn pair(name: &'static str, value: &str) -> Vec<(&'static str, String)> {
