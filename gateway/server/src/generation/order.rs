@@ -23,7 +23,7 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Starts the jobs. The permit is theirs until the last of them ends.
+    /// Starts the jobs. The permit is theirs, and the run's until it is dropped.
     ///
     /// # Errors
     /// If one of them can never run; then none runs.
@@ -54,7 +54,7 @@ impl Order {
             }
         }
         let tally = Tally::new(gateway, call, &self.choice, self.options.n);
-        Ok(Run::new(generations, tally))
+        Ok(Run::new(generations, tally, permit))
     }
 
     fn sampling(&self, seed: u64) -> Sampling {

@@ -2,10 +2,11 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::Stream as _;
-use gateway_engine::{Chunk, EngineError, Generation};
+use gateway_engine::{Chunk, EngineError, Generation, Permit};
 use gateway_wire::Usage;
 
 use super::tally::Tally;
@@ -17,11 +18,14 @@ pub(crate) struct Run {
     /// Which is asked first next time, so that none waits for the others.
     turn: usize,
     tally: Tally,
+    // Last: the place is free when all is told.
+    _permit: Arc<Permit>,
 }
 
 impl Run {
-    pub(super) fn new(generations: Vec<Generation>, tally: Tally) -> Self {
-        Self { generations: generations.into_iter().map(Some).collect(), turn: 0, tally }
+    pub(super) fn new(generations: Vec<Generation>, tally: Tally, permit: Arc<Permit>) -> Self {
+        let generations = generations.into_iter().map(Some).collect();
+        Self { generations, turn: 0, tally, _permit: permit }
     }
 
     /// How many answers there will be.

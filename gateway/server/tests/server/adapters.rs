@@ -159,7 +159,7 @@ fn a_swap_does_not_touch_running_requests() {
     assert!(!first.contains(&digest));
     gate.open(1);
     assert!(running.finish().text().ends_with("[DONE]\n\n"));
-    house.wait_for(0, 0);
+    house.wait_until_empty();
     let after = house.catalogue.usage();
     assert_eq!((after.leases, after.retired_generations), (0, 0));
 }

@@ -118,7 +118,7 @@ fn a_full_queue_is_429_with_a_time_to_wait() {
     assert_eq!(reply.header("retry-after"), Some("1"));
     gate.open(100);
     running.finish();
-    house.wait_for(0, 0);
+    house.wait_until_empty();
     assert_eq!(house.chat(json!({"max_tokens": 1})).status, 200);
 }
 

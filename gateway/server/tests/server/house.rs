@@ -107,6 +107,15 @@ impl House {
     }
 }
 
+impl House {
+    /// Waits until no request has a place: the last thing that a request gives back.
+    pub(crate) fn wait_until_empty(&self) {
+        while self.gateway.admitted() > 0 {
+            std::thread::yield_now();
+        }
+    }
+}
+
 impl Drop for House {
     fn drop(&mut self) {
         // Two signals: at once. A gateway that has ended hears neither.

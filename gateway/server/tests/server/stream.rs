@@ -89,7 +89,7 @@ fn a_failure_in_a_stream_is_an_error_event_and_the_end() {
                 "param": null, "code": "internal_error"}})
         );
         house.wait_for(0, 0);
-        assert_eq!(house.gateway.admitted(), 0);
+        house.wait_until_empty();
         let failed = "lethe_requests_rejected_total{reason=\"internal_error\"} 1";
         assert!(house.ops("/metrics").text().contains(failed));
     }
