@@ -2,6 +2,7 @@
 
 mod base;
 mod eval;
+mod seed;
 
 use clap::{Parser, Subcommand};
 
@@ -17,12 +18,15 @@ pub(crate) struct Cli {
 enum Command {
     /// Measures bias and perplexity of a model, with or without adapters.
     Eval(eval::EvalArgs),
+    /// Writes an untrained adapter with seeded weights, for tests and demonstrations.
+    Seed(seed::SeedArgs),
 }
 
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Eval(arguments) => arguments.run(),
+            Command::Seed(arguments) => arguments.run(),
         }
     }
 }
