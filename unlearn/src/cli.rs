@@ -2,6 +2,8 @@
 
 mod base;
 mod eval;
+mod merge;
+mod progress;
 mod seed;
 
 use clap::{Parser, Subcommand};
@@ -18,6 +20,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Measures bias and perplexity of a model, with or without adapters.
     Eval(eval::EvalArgs),
+    /// Folds adapters into a model and writes it as a plain one.
+    Merge(merge::MergeArgs),
     /// Writes an untrained adapter with seeded weights, for tests and demonstrations.
     Seed(seed::SeedArgs),
 }
@@ -26,6 +30,7 @@ impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Eval(arguments) => arguments.run(),
+            Command::Merge(arguments) => arguments.run(),
             Command::Seed(arguments) => arguments.run(),
         }
     }

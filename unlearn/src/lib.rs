@@ -5,4 +5,5 @@
 #![warn(missing_docs)]
 
 pub mod evaluation;
+pub mod export;
 pub mod seeded;

@@ -52,6 +52,11 @@ pub(crate) struct Chosen {
     pub(crate) scale: f32,
 }
 
+/// Chosen adapters as the library takes them.
+pub(crate) fn borrowed(chosen: &[Chosen]) -> Vec<(&Lora, f32)> {
+    chosen.iter().map(|adapter| (&adapter.lora, adapter.scale)).collect()
+}
+
 impl AdapterArgs {
     /// Loads the adapters, in canonical order.
     pub(crate) fn load(&self, base: &Config) -> anyhow::Result<Vec<Chosen>> {

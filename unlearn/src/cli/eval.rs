@@ -4,11 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use adapters::TensorDelta;
-use adapters::lora::Lora;
 use anyhow::{Context as _, ensure};
 use candle_core::{DType, Device};
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use model::kernels::pool::Pool;
 use model::{Model, NoDelta, ServedPrecision};
 use unlearn::evaluation::{
@@ -16,7 +14,8 @@ use unlearn::evaluation::{
     stereoset,
 };
 
-use super::base::{AdapterArgs, BaseArgs, Chosen};
+use super::base::{AdapterArgs, BaseArgs, Chosen, borrowed};
+use super::progress;
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
@@ -102,10 +101,6 @@ impl Precision {
     }
 }
 
-fn borrowed(chosen: &[Chosen]) -> Vec<(&Lora, f32)> {
-    chosen.iter().map(|adapter| (&adapter.lora, adapter.scale)).collect()
-}
-
 fn applied(adapter: &Chosen) -> AppliedAdapter {
     AppliedAdapter { name: adapter.name.to_string(), scale: adapter.scale }
 }
@@ -136,7 +131,7 @@ impl Tests<'_> {
 
     fn stereoset(&self, scorer: &mut dyn Scorer) -> anyhow::Result<Vec<Measurement>> {
         let items = stereoset::parse(&read_text(&self.data.join(stereoset::FILE))?)?;
-        let bar = bar("StereoSet", items.len() * 3);
+        let bar = progress::bar("StereoSet", items.len() * 3);
         let tick = &mut |count: usize| bar.inc(count as u64);
         let scored = stereoset::score(&items, self.model.tokenizer(), scorer, tick)?;
         bar.finish_and_clear();
@@ -146,20 +141,12 @@ impl Tests<'_> {
     fn perplexity(&self, scorer: &mut dyn Scorer) -> anyhow::Result<Measurement> {
         let text = read_text(&self.data.join(perplexity::FILE))?;
         let windows = perplexity::windows(&text, self.model.tokenizer())?;
-        let bar = bar("perplexity", windows.len());
+        let bar = progress::bar("perplexity", windows.len());
         let tick = &mut |count: usize| bar.inc(count as u64);
         let measured = perplexity::measure(&windows, scorer, tick)?;
         bar.finish_and_clear();
         Ok(measured)
     }
-}
-
-fn bar(test: &'static str, length: usize) -> ProgressBar {
-    let bar = ProgressBar::new(length as u64).with_message(test);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:32} {pos}/{len} {eta}") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 fn print_published(file: &Path) -> anyhow::Result<()> {

@@ -1,11 +1,8 @@
 //! Whole tests on the tiny seeded model, with data made here.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use adapters::lora::Lora;
-use adapters::{Limits, TensorDelta};
+use adapters::TensorDelta;
 use candle_core::{DType, Device};
 use model::kernels::pool::Pool;
 use model::{Model, NoDelta, ServedPrecision};
@@ -13,12 +10,10 @@ use unlearn::evaluation::{
     DataError, DenseScorer, PackedScorer, Scorer, perplexity, score_all, stereoset,
 };
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures")
-}
+use crate::{adapter, open};
 
 fn tiny() -> Model {
-    Model::open(&fixtures().join("tiny-llama")).unwrap()
+    open("tiny-llama")
 }
 
 /// Sequences of many lengths, some of which fill cache blocks exactly.
@@ -66,8 +61,7 @@ fn a_sequence_scores_alone_as_it_does_in_a_batch() {
 fn an_adapter_changes_scores_and_scale_0_does_not() {
     let model = tiny();
     let dense = model.dense(DType::F32, &Device::Cpu).unwrap();
-    let folder = fixtures().join("adapters/one");
-    let lora = Lora::load(&folder, dense.config(), &Limits::default()).unwrap();
+    let lora = adapter("one", dense.config());
     let with = |scale| {
         let delta = TensorDelta::new(&[(&lora, scale)], &Device::Cpu).unwrap();
         scores(&mut DenseScorer::new(&dense, &delta))
