@@ -26,9 +26,9 @@ assert.ok(chunks.at(-1).usage.completion_tokens > 0);
 const pieces = chunks.flatMap((chunk) => chunk.choices);
 assert.equal(pieces.map((piece) => piece.delta.content ?? "").join(""), base[0]);
 
-// The client's own helper puts a stream together.
-const helper = client.chat.completions.stream(request({ temperature: 0 }));
-assert.equal(await helper.finalContent(), base[0]);
+// The client itself can put a stream together.
+const assembled = client.chat.completions.stream(request({ temperature: 0 }));
+assert.equal(await assembled.finalContent(), base[0]);
 
 // A stream can be given up.
 const abandoned = await chat({ stream: true, max_tokens: 200 });
