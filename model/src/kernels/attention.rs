@@ -99,7 +99,7 @@ fn raw_scores<const G: usize>(past: Past<'_>, q: &[f32], scores: &mut [Lanes]) {
             }
         }
         for (g, acc) in acc.iter().enumerate() {
-            scores[g * blocks.len() + b] = acc.map(|s| s * scale);
+            scores[g * blocks.len() + b] = lanes::scale(acc, scale);
         }
     }
 }
@@ -110,19 +110,25 @@ fn softmax(scores: &mut [Lanes], tokens: usize) {
     if let Some(last) = scores.last_mut() {
         last[(tokens - 1) % LANES + 1..].fill(f32::NEG_INFINITY);
     }
-    let mut largest = lanes::splat(f32::NEG_INFINITY);
+    let mut largest = f32::NEG_INFINITY;
     for s in scores.iter() {
-        largest = std::array::from_fn(|i| largest[i].max(s[i]));
+        for v in s {
+            largest = largest.max(*v);
+        }
     }
-    let largest = largest.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
     let mut total = lanes::splat(0.0);
     for s in scores.iter_mut() {
-        *s = lanes::exp(&s.map(|s| s - largest));
-        total = std::array::from_fn(|i| total[i] + s[i]);
+        for v in s.iter_mut() {
+            *v -= largest;
+        }
+        *s = lanes::exp(s);
+        for i in 0..LANES {
+            total[i] += s[i];
+        }
     }
     let inverse = 1.0 / lanes::sum(&total);
     for s in scores {
-        *s = s.map(|s| s * inverse);
+        *s = lanes::scale(s, inverse);
     }
 }
 

@@ -36,7 +36,7 @@ fn gate_body(gate: &mut [f32], up: &[f32]) {
     for (gate, up) in gate.chunks_mut(LANES).zip(up.chunks(LANES)) {
         let mut g = lanes::splat(0.0);
         g[..gate.len()].copy_from_slice(gate);
-        let e = lanes::exp(&g.map(|g| -g));
+        let e = lanes::exp(&lanes::scale(&g, -1.0));
         for (i, (gate, up)) in gate.iter_mut().zip(up).enumerate() {
             *gate = g[i] / (1.0 + e[i]) * up;
         }
@@ -66,7 +66,10 @@ fn exponentiate_body(x: &mut [f32], largest: f32, scale: f32) -> f64 {
     for x in x.chunks_mut(LANES) {
         let mut lanes = lanes::splat(f32::NEG_INFINITY);
         lanes[..x.len()].copy_from_slice(x);
-        let e = lanes::exp(&lanes.map(|v| (v - largest) * scale));
+        for v in &mut lanes {
+            *v = (*v - largest) * scale;
+        }
+        let e = lanes::exp(&lanes);
         for i in 0..LANES {
             total[i] += f64::from(e[i]);
         }

@@ -1,7 +1,8 @@
 //! Sixteen f32 lanes: the unit in which every kernel computes.
 //!
 //! Plain arrays: the compiler turns them into vector registers where the instruction set has them.
-//! The order of every sum is fixed here, whatever the instruction set.
+//! The order of every sum is fixed here, whatever the instruction set. Lanes are walked by plain
+//! loops: a closure given to `map` or `from_fn` can be compiled without its caller's features.
 
 /// Number of lanes.
 pub const LANES: usize = 16;
@@ -32,7 +33,11 @@ pub fn load(values: &[f32]) -> Lanes {
 #[inline(always)]
 #[must_use]
 pub fn fma(a: &Lanes, b: &Lanes, c: &Lanes) -> Lanes {
-    std::array::from_fn(|i| a[i].mul_add(b[i], c[i]))
+    let mut out = *c;
+    for i in 0..LANES {
+        out[i] = a[i].mul_add(b[i], c[i]);
+    }
+    out
 }
 
 /// The sum of all lanes: halves are added until one is left.
@@ -73,11 +78,24 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 pub fn widen(half: &[u16; LANES]) -> Lanes {
     // 2^112 moves the exponent's bias from 15 to 127, and puts subnormals right as well.
     let rebias = f32::from_bits((112 + 127) << 23);
-    std::array::from_fn(|i| {
+    let mut out = splat(0.0);
+    for i in 0..LANES {
         let bits = u32::from(half[i]);
         let magnitude = f32::from_bits((bits & 0x7fff) << 13) * rebias;
-        f32::from_bits(magnitude.to_bits() | ((bits & 0x8000) << 16))
-    })
+        out[i] = f32::from_bits(magnitude.to_bits() | ((bits & 0x8000) << 16));
+    }
+    out
+}
+
+/// `a * b` in every lane.
+#[inline(always)]
+#[must_use]
+pub fn scale(a: &Lanes, b: f32) -> Lanes {
+    let mut out = *a;
+    for x in &mut out {
+        *x *= b;
+    }
+    out
 }
 
 /// `e^x` in every lane, for `x` at most 0 or moderately above; below -87 the result is 0.
@@ -89,7 +107,8 @@ pub fn widen(half: &[u16; LANES]) -> Lanes {
 pub fn exp(x: &Lanes) -> Lanes {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    std::array::from_fn(|i| {
+    let mut out = splat(0.0);
+    for i in 0..LANES {
         let clamped = x[i].clamp(-87.0, 88.0);
         let n = (clamped * std::f32::consts::LOG2_E).round_ties_even();
         let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, clamped));
@@ -106,8 +125,9 @@ pub fn exp(x: &Lanes) -> Lanes {
             reason = "n is in -126..=127"
         )]
         let scale = f32::from_bits(((n as i32 + 127) as u32) << 23);
-        if x[i] < -87.0 { 0.0 } else { p * scale }
-    })
+        out[i] = if x[i] < -87.0 { 0.0 } else { p * scale };
+    }
+    out
 }
 
 #[cfg(test)]

@@ -58,13 +58,23 @@ fn quantise_body(x: &Rows, rows: &mut QuantisedRows) {
             let at = row * rows.groups + group;
             let mut values = [0.0; GROUP];
             values[..part.len()].copy_from_slice(part);
-            let largest = values.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+            let mut largest = 0.0_f32;
+            for v in values {
+                largest = largest.max(v.abs());
+            }
             let inverse = if largest == 0.0 { 0.0 } else { 127.0 / largest };
-            #[expect(clippy::cast_possible_truncation, reason = "-127 to 127")]
-            let quants = values.map(|v| (v * inverse).round_ties_even() as i8);
+            let (mut quants, mut sum) = ([0; GROUP], 0);
+            for (quant, v) in quants.iter_mut().zip(values) {
+                #[expect(clippy::cast_possible_truncation, reason = "-127 to 127")]
+                let rounded = (v * inverse).round_ties_even() as i32;
+                #[expect(clippy::cast_possible_truncation, reason = "-127 to 127")]
+                let byte = rounded as i8;
+                *quant = byte;
+                sum += rounded;
+            }
             rows.values[at] = quants;
             rows.scales[at] = largest / 127.0;
-            rows.sums[at] = quants.iter().map(|&q| i32::from(q)).sum();
+            rows.sums[at] = sum;
         }
     }
 }

@@ -1,11 +1,17 @@
 //! Low-rank products: what adapters add at a site, each row with its own set of them.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
 use std::ops::Range;
 
+use super::Isa;
 use super::disjoint::DisjointRows;
-use super::lanes::{self, LANES};
+use super::lanes::LANES;
 use super::pool::{Pool, share};
-use super::{Isa, per_isa};
 use crate::Rows;
 
 /// The two factors of a low-rank update, in half precision (bits).
@@ -52,51 +58,54 @@ pub fn add_rows(pool: &Pool, isa: Isa, updates: &[Update<'_>], x: &Rows, y: &mut
     });
 }
 
-per_isa! {
-    /// `y += scale * B A x`, rank by rank in order.
-    ///
-    /// `scratch` is overwritten; it only saves an allocation.
-    ///
-    /// # Panics
-    /// If the factors do not have `rank` rows of `x`'s and `y`'s widths.
-    pub fn add(factors: Factors<'_>, scale: f32, x: &[f32], y: &mut [f32], scratch: &mut Vec<f32>) = add_body
-}
-
-#[inline(always)]
-fn add_body(factors: Factors<'_>, scale: f32, x: &[f32], y: &mut [f32], scratch: &mut Vec<f32>) {
+/// `y += scale * B A x`, rank by rank in order.
+///
+/// `scratch` is overwritten; it only saves an allocation.
+///
+/// # Panics
+/// If the factors do not have `rank` rows of `x`'s and `y`'s widths.
+#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
+pub fn add(
+    isa: Isa,
+    factors: Factors<'_>,
+    scale: f32,
+    x: &[f32],
+    y: &mut [f32],
+    scratch: &mut Vec<f32>,
+) {
     let Factors { a, b_transposed, rank } = factors;
     assert!(a.len() == rank * x.len() && b_transposed.len() == rank * y.len(), "factors of a site");
+    let a = a.chunks_exact(x.len().max(1));
     scratch.clear();
-    scratch.extend(a.chunks_exact(x.len().max(1)).map(|a| scale * dot(a, x)));
-    let outputs = y.len();
-    for (chunk, y) in y.chunks_mut(LANES).enumerate() {
-        let mut acc = lanes::splat(0.0);
-        acc[..y.len()].copy_from_slice(y);
-        for (j, t) in scratch.iter().enumerate() {
-            let b = half_lanes(&b_transposed[j * outputs + chunk * LANES..][..y.len()]);
-            acc = lanes::fma(&lanes::splat(*t), &b, &acc);
+    match isa.min(Isa::detect()) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY (both): never above what `detect` found.
+        Isa::Avx512 => unsafe {
+            scratch.extend(a.map(|a| scale * avx512::dot(a, x)));
+            avx512::add_scaled(scratch, b_transposed, y);
+        },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY (both): as above.
+        Isa::Avx2 => unsafe {
+            scratch.extend(a.map(|a| scale * avx2::dot(a, x)));
+            avx2::add_scaled(scratch, b_transposed, y);
+        },
+        #[cfg(not(target_arch = "x86_64"))]
+        Isa::Avx512 | Isa::Avx2 => unreachable!("no other target detects them"),
+        Isa::Portable => {
+            scratch.extend(a.map(|a| scale * portable::dot(a, x)));
+            portable::add_scaled(scratch, b_transposed, y);
         }
-        y.copy_from_slice(&acc[..y.len()]);
     }
 }
 
-#[inline(always)]
-fn dot(a: &[u16], x: &[f32]) -> f32 {
-    let mut acc = lanes::splat(0.0);
-    for (a, x) in a.chunks(LANES).zip(x.chunks(LANES)) {
-        let mut tail = lanes::splat(0.0);
-        tail[..x.len()].copy_from_slice(x);
-        acc = lanes::fma(&half_lanes(a), &tail, &acc);
-    }
-    lanes::sum(&acc)
-}
-
-/// Up to sixteen half-precision values, zeros beyond.
-#[inline(always)]
-fn half_lanes(half: &[u16]) -> lanes::Lanes {
-    let mut bits = [0; LANES];
-    bits[..half.len()].copy_from_slice(half);
-    lanes::widen(&bits)
+/// Sixteen halves from `at` on, zeros beyond the end.
+#[inline]
+fn padded<T: Copy + Default>(values: &[T], at: usize) -> [T; LANES] {
+    let mut lanes = [T::default(); LANES];
+    let rest = &values[at..values.len().min(at + LANES)];
+    lanes[..rest.len()].copy_from_slice(rest);
+    lanes
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Every GGUF tensor type is read, and packed without a change where the kernels have it.
 
-#![expect(clippy::expect_used, reason = "a helper that fails is a failed test")]
-
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

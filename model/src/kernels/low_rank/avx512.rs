@@ -1,0 +1,63 @@
+//! Low-rank products with AVX-512, as `portable`, bit for bit.
+
+#![expect(unsafe_code, reason = "vector loads and stores through pointers into checked slices")]
+
+use std::arch::x86_64::*;
+
+use super::super::lanes::{self, LANES};
+use super::{padded, portable};
+
+/// As `portable::dot`.
+#[target_feature(enable = "avx512f")]
+pub(super) fn dot(a: &[u16], x: &[f32]) -> f32 {
+    let whole = x.len().min(a.len()) / LANES * LANES;
+    let mut acc = _mm512_setzero_ps();
+    for at in (0..whole).step_by(LANES) {
+        // SAFETY: sixteen values from `at` on are inside both slices.
+        acc = unsafe {
+            _mm512_fmadd_ps(widen(a.as_ptr().add(at)), _mm512_loadu_ps(x.as_ptr().add(at)), acc)
+        };
+    }
+    if whole < x.len() {
+        let (a, x) = (padded(a, whole), padded(x, whole));
+        // SAFETY: both are sixteen values.
+        acc = unsafe { _mm512_fmadd_ps(widen(a.as_ptr()), _mm512_loadu_ps(x.as_ptr()), acc) };
+    }
+    let mut sums = lanes::splat(0.0);
+    // SAFETY: sixteen values.
+    unsafe { _mm512_storeu_ps(sums.as_mut_ptr(), acc) };
+    lanes::sum(&sums)
+}
+
+/// As `portable::add_scaled`.
+#[target_feature(enable = "avx512f")]
+pub(super) fn add_scaled(t: &[f32], b: &[u16], y: &mut [f32]) {
+    let outputs = y.len();
+    let whole = outputs / LANES * LANES;
+    assert!(b.len() >= t.len() * outputs, "a row of b for each rank");
+    for at in (0..whole).step_by(LANES) {
+        // SAFETY: sixteen values from `at` on are inside `y` and each of `b`'s rows.
+        unsafe {
+            let mut acc = _mm512_loadu_ps(y.as_ptr().add(at));
+            for (rank, t) in t.iter().enumerate() {
+                let b = widen(b.as_ptr().add(rank * outputs + at));
+                acc = _mm512_fmadd_ps(_mm512_set1_ps(*t), b, acc);
+            }
+            _mm512_storeu_ps(y.as_mut_ptr().add(at), acc);
+        }
+    }
+    if whole < outputs {
+        portable::tail(t, b, y, whole);
+    }
+}
+
+/// Sixteen halves as floats.
+///
+/// # Safety
+/// Sixteen values can be read from `half` on.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn widen(half: *const u16) -> __m512 {
+    // SAFETY: the caller's promise.
+    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(half.cast()) })
+}
