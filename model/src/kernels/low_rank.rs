@@ -79,13 +79,13 @@ pub fn add(
     scratch.clear();
     match isa.min(Isa::detect()) {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY (both): never above what `detect` found.
+        // SAFETY: never above what `detect` found.
         Isa::Avx512 => unsafe {
             scratch.extend(a.map(|a| scale * avx512::dot(a, x)));
             avx512::add_scaled(scratch, b_transposed, y);
         },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY (both): as above.
+        // SAFETY: as above.
         Isa::Avx2 => unsafe {
             scratch.extend(a.map(|a| scale * avx2::dot(a, x)));
             avx2::add_scaled(scratch, b_transposed, y);

@@ -40,6 +40,20 @@ fn rows<const R: usize>(
     }
 }
 
+/// A loop over at most eight rows, written out: the compiler leaves a loop of this size as it is, and
+/// then keeps the rows' sums in memory.
+macro_rules! unrolled {
+    ($r:ident in 0..$R:ident => $body:block) => {
+        unrolled!(@ $r $R $body 0 1 2 3 4 5 6 7)
+    };
+    (@ $r:ident $R:ident $body:block $($index:literal)*) => {
+        $(if $index < $R {
+            let $r = $index;
+            $body
+        })*
+    };
+}
+
 /// `FOUR`: two weights a byte; `AFFINE`: groups have minima.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn accumulate<const R: usize, const FOUR: bool, const AFFINE: bool>(
@@ -52,35 +66,35 @@ fn accumulate<const R: usize, const FOUR: bool, const AFFINE: bool>(
     let weights = &m.lines[tile * groups * lines..][..groups * lines];
     let scales = &m.scales[tile * groups..][..groups];
     let minima = if AFFINE { &m.minima[tile * groups..][..groups] } else { &[] };
-    let values: [&[[i8; GROUP]]; R] =
-        std::array::from_fn(|r| &x.values[(first + r) * groups..][..groups]);
-    let x_scales: [&[f32]; R] =
-        std::array::from_fn(|r| &x.scales[(first + r) * groups..][..groups]);
-    let sums: [&[i32]; R] = std::array::from_fn(|r| &x.sums[(first + r) * groups..][..groups]);
+    let first = first * groups;
+    assert!(x.values.len() >= first + R * groups, "the rows are there");
+    assert!(x.scales.len() >= first + R * groups && x.sums.len() >= first + R * groups);
     let offset = -m.precision.offset();
     let mut acc = [_mm512_setzero_ps(); R];
     for group in 0..groups {
         let quads = unpack::<FOUR>(&weights[group * lines..][..lines]);
         let scale = widen(&scales[group]);
-        for r in 0..R {
-            let start = if AFFINE { 0 } else { offset * sums[r][group] };
+        unrolled!(r in 0..R => {
+            let at = first + r * groups + group;
+            // SAFETY: at < first + R * groups, which was checked above.
+            let (values, x_scale, sum) = unsafe {
+                (x.values.as_ptr().add(at), *x.scales.as_ptr().add(at), *x.sums.as_ptr().add(at))
+            };
+            let start = if AFFINE { 0 } else { offset * sum };
             let mut dots = _mm512_set1_epi32(start);
             for (quad, line) in quads.iter().enumerate() {
                 // SAFETY: quad < 8, so the four bytes are inside the 32 of the group.
-                let bytes = unsafe {
-                    values[r][group].as_ptr().add(quad * QUAD).cast::<i32>().read_unaligned()
-                };
+                let bytes = unsafe { values.cast::<i32>().add(quad).read_unaligned() };
                 dots = _mm512_dpbusd_epi32(dots, *line, _mm512_set1_epi32(bytes));
             }
-            let x_scale = x_scales[r][group];
             let step = _mm512_mul_ps(scale, _mm512_set1_ps(x_scale));
             acc[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), step, acc[r]);
             if AFFINE {
                 #[expect(clippy::cast_precision_loss, reason = "at most 32 * 127")]
-                let total = _mm512_set1_ps(sums[r][group] as f32 * x_scale);
+                let total = _mm512_set1_ps(sum as f32 * x_scale);
                 acc[r] = _mm512_fmadd_ps(widen(&minima[group]), total, acc[r]);
             }
-        }
+        });
     }
     for (out, acc) in out.iter_mut().zip(acc) {
         // SAFETY: `out` is sixteen f32, and the store needs no alignment.
