@@ -175,7 +175,7 @@ impl Worker {
         }
     }
 
-    /// What a step could not compute fails every row in it, and only those.
+    /// A step that cannot be computed fails the rows that run; those that wait are not touched.
     fn fail_all(&mut self, error: &model::ModelError) {
         tracing::error!(%error, "a step failed");
         for mut row in std::mem::take(&mut self.running) {
