@@ -37,7 +37,7 @@ pub(crate) fn attend(
     let mut heads = q.len() / dim;
     let (mut q, mut out) = (q, out);
     while heads > 0 {
-        let now = if heads >= 4 { 4 } else { heads };
+        let now = heads.min(4);
         let (q_now, q_rest) = q.split_at(now * dim);
         let (out_now, out_rest) = out.split_at_mut(now * dim);
         match now {

@@ -99,7 +99,7 @@ pub fn add(
     }
 }
 
-/// Sixteen halves from `at` on, zeros beyond the end.
+/// Sixteen values from `at` on, zeros beyond the end.
 #[inline]
 fn padded<T: Copy + Default>(values: &[T], at: usize) -> [T; LANES] {
     let mut lanes = [T::default(); LANES];
