@@ -9,6 +9,7 @@ use candle_nn::rotary_emb::rope_slow;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Weight};
 use crate::decoder::{self, Backend, Norm};
+use crate::kernels::elementwise::frequencies;
 use crate::{Config, Delta, ModelError, Projection, Site};
 
 /// The weights of a decoder as dense tensors.
@@ -26,7 +27,7 @@ struct Layer {
     attention_norm: Tensor,
     mlp_norm: Tensor,
     /// In the order of [`Projection::ALL`], each (outputs, inputs).
-    linears: [Tensor; 7],
+    linears: Vec<Tensor>,
 }
 
 impl DenseDecoder {
@@ -47,19 +48,13 @@ impl DenseDecoder {
         let head = if checkpoint.has_head() { read(Weight::Head)? } else { embedding.clone() };
         let layers = (0..config.layers)
             .map(|layer| {
-                let linear = |i: usize| read(Weight::Linear(Site::new(layer, Projection::ALL[i])));
                 Ok(Layer {
                     attention_norm: read(Weight::AttentionNorm(layer))?,
                     mlp_norm: read(Weight::MlpNorm(layer))?,
-                    linears: [
-                        linear(0)?,
-                        linear(1)?,
-                        linear(2)?,
-                        linear(3)?,
-                        linear(4)?,
-                        linear(5)?,
-                        linear(6)?,
-                    ],
+                    linears: Projection::ALL
+                        .into_iter()
+                        .map(|p| read(Weight::Linear(Site::new(layer, p))))
+                        .collect::<Result<_, CheckpointError>>()?,
                 })
             })
             .collect::<Result<_, CheckpointError>>()?;
@@ -96,26 +91,18 @@ impl DenseDecoder {
         Ok(hidden.broadcast_matmul(&self.head.t()?)?)
     }
 
-    /// Cosines and sines (T, head_dim / 2); see [`crate::kernels::elementwise::Rotation`].
+    /// Cosines and sines (T, head_dim / 2) of the rotary embedding's angles.
     fn angles(
         &self,
         length: usize,
         dtype: DType,
         device: &Device,
     ) -> Result<(Tensor, Tensor), ModelError> {
-        let half = self.config.head_dim / 2;
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            reason = "f32 on purpose"
-        )]
-        let inverse: Vec<f32> = (0..half)
-            .map(|i| self.config.rope_theta.powf(-(i as f64) / half as f64) as f32)
-            .collect();
-        let inverse = Tensor::new(inverse, device)?.reshape((1, half))?;
+        let frequencies = frequencies(self.config.rope_theta, self.config.head_dim);
+        let frequencies = Tensor::new(frequencies, device)?.unsqueeze(0)?;
         #[expect(clippy::cast_possible_truncation, reason = "a context's length")]
         let positions = Tensor::arange(0, length as u32, device)?.to_dtype(DType::F32)?;
-        let angles = positions.reshape((length, 1))?.broadcast_mul(&inverse)?;
+        let angles = positions.reshape((length, 1))?.broadcast_mul(&frequencies)?;
         Ok((angles.cos()?.to_dtype(dtype)?, angles.sin()?.to_dtype(dtype)?))
     }
 }

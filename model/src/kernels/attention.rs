@@ -32,7 +32,7 @@ pub(crate) fn attend(
     out: &mut [f32],
     scores: &mut Vec<Lanes>,
 ) {
-    let dim = out.len() / (q.len() / past.head_dim()).max(1);
+    let dim = past.head_dim();
     // Few heads share a key head; the usual numbers keep their sums in registers.
     let mut heads = q.len() / dim;
     let (mut q, mut out) = (q, out);

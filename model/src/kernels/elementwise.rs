@@ -78,10 +78,16 @@ fn exponentiate_body(x: &mut [f32], largest: f32, scale: f32) -> f64 {
     total.iter().sum()
 }
 
+/// The rotary embedding's frequencies, `theta^(-2i/head_dim)`: (head_dim / 2).
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "f32 on purpose")]
+pub(crate) fn frequencies(theta: f64, head_dim: usize) -> Vec<f32> {
+    (0..head_dim / 2).map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64) as f32).collect()
+}
+
 /// Cosines and sines of the rotary embedding for every position.
 ///
-/// Frequencies are `theta^(-2i/head_dim)`; angles are rounded to f32 as the reference
-/// implementations do (arXiv 2104.09864, in the half-split layout of Hugging Face).
+/// Angles are positions times frequencies, rounded to f32 as the reference implementations do
+/// (arXiv 2104.09864, in the half-split layout of Hugging Face).
 #[derive(Debug)]
 pub struct Rotation {
     /// (position, head_dim / 2).
@@ -99,13 +105,11 @@ impl Rotation {
         reason = "f32 on purpose"
     )]
     pub fn new(theta: f64, head_dim: usize, positions: usize) -> Self {
-        let half = head_dim / 2;
-        let inverse: Vec<f32> =
-            (0..half).map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64) as f32).collect();
+        let frequencies = frequencies(theta, head_dim);
         let angles =
-            (0..positions).flat_map(|p| inverse.iter().map(move |f| f64::from(p as f32 * f)));
+            (0..positions).flat_map(|p| frequencies.iter().map(move |f| f64::from(p as f32 * f)));
         let (cos, sin) = angles.map(|a| (a.cos() as f32, a.sin() as f32)).unzip();
-        Self { cos, sin, half }
+        Self { cos, sin, half: head_dim / 2 }
     }
 
     /// Rotates every head of `row` to `position`, in place.
