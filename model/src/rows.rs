@@ -44,6 +44,19 @@ impl Rows {
         &self.values[index * self.width..][..self.width]
     }
 
+    /// The given rows, in the given order.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn gather(&self, rows: impl ExactSizeIterator<Item = usize>) -> Self {
+        let mut gathered = Self::zeros(rows.len(), self.width);
+        for (to, from) in rows.enumerate() {
+            gathered.row_mut(to).copy_from_slice(self.row(from));
+        }
+        gathered
+    }
+
     /// Row `index`, to be changed.
     ///
     /// # Panics

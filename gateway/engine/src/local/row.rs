@@ -18,7 +18,7 @@ pub(super) struct Row {
     pub(super) members: Vec<Sequence>,
     pub(super) outlet: Outlet,
     pub(super) deadline: Instant,
-    pub(super) logprobs: Logprobs,
+    logprobs: Logprobs,
     pub(super) prompt_tokens: usize,
     /// Scores of the prompt's tokens, as far as they are computed.
     pub(super) prompt_scores: Vec<Scored>,
@@ -99,14 +99,17 @@ impl Row {
         if self.members.len() == 1 || self.is_generating() { remaining } else { remaining - 1 }
     }
 
-    /// Whether a prompt score is still to be computed.
-    fn wants_prompt_scores(&self) -> bool {
-        self.logprobs.prompt.is_some() && self.prompt_scores.len() < self.prompt_tokens
+    /// With how many alternatives the prompt is to be scored, until its scores have been sent.
+    pub(super) fn wanted_prompt_scores(&self) -> Option<usize> {
+        self.logprobs.prompt.filter(|_| !self.started)
     }
 
     /// Takes places in the cache; gives prompt tokens looked up and found.
     pub(super) fn begin(&mut self, pool: &mut BlockPool) -> (usize, usize) {
-        let prefix = if self.wants_prompt_scores() { PrefixUse::Compute } else { PrefixUse::Share };
+        let prefix = match self.wanted_prompt_scores() {
+            Some(_) => PrefixUse::Compute,
+            None => PrefixUse::Share,
+        };
         let mut found = 0;
         for (index, member) in self.members.iter_mut().enumerate() {
             let cached = member.begin(pool, prefix);

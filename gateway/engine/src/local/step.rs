@@ -1,8 +1,9 @@
 //! One step: which tokens are computed, and what becomes of the results.
 
+use std::ops::Range;
+
 use adapters::StackedDelta;
 use model::{Rows, Segment};
-use std::ops::Range;
 
 use super::row::Row;
 use super::worker::Worker;
@@ -43,27 +44,10 @@ impl Worker {
     /// Rows that generate get their one token; the rest of the budget goes to prompts in equal
     /// shares, what is left of it to the oldest.
     fn plan(&self) -> Vec<Share> {
-        let ready = |row: &&(usize, &Row)| !row.1.outlet.is_blocked();
-        let rows: Vec<_> = self.running.iter().enumerate().collect();
-        let rows: Vec<_> = rows.iter().filter(ready).collect();
-        let generating = rows.iter().filter(|(_, r)| r.is_generating());
-        let mut plan: Vec<Share> = generating
-            .flat_map(|&&(row, r)| {
-                (0..r.members.len()).map(move |member| Share { row, member, tokens: 1 })
-            })
-            .collect();
-        let prompts: Vec<Share> = rows
-            .iter()
-            .filter(|(_, r)| !r.is_generating())
-            .flat_map(|&&(row, r)| {
-                (0..r.members.len()).map(move |member| Share {
-                    row,
-                    member,
-                    tokens: r.computable(member),
-                })
-            })
-            .filter(|share| share.tokens > 0)
-            .collect();
+        let rows = self.running.iter().enumerate().filter(|(_, row)| !row.outlet.is_blocked());
+        let (generating, prompts): (Vec<_>, Vec<_>) = rows.partition(|(_, r)| r.is_generating());
+        let mut plan = shares(generating);
+        let prompts = shares(prompts);
         let budget = match plan.is_empty() {
             true => self.settings.step_tokens,
             false => self.settings.shared_step_tokens,
@@ -120,7 +104,9 @@ impl Worker {
     fn score_prompts(&mut self, plan: &[Share], spans: &[Range<usize>], hidden: &Rows) {
         for (share, span) in plan.iter().zip(spans) {
             let row = &mut self.running[share.row];
-            let Some(top) = row.logprobs.prompt.filter(|_| share.member == 0) else { continue };
+            let Some(top) = row.wanted_prompt_scores().filter(|_| share.member == 0) else {
+                continue;
+            };
             let start = row.members[0].computed() - share.tokens;
             // Position p scores token p + 1; what was scored before a preemption stays.
             let positions = start.max(row.prompt_scores.len().saturating_sub(1))
@@ -129,7 +115,7 @@ impl Worker {
             for part in positions.chunks(SCORED_ROWS) {
                 let logits = self
                     .decoder
-                    .logits(&gather(hidden, part.iter().map(|p| span.start + p - start)));
+                    .logits(&hidden.gather(part.iter().map(|p| span.start + p - start)));
                 for (i, p) in part.iter().enumerate() {
                     let token = row.members[0].tokens[p + 1];
                     row.prompt_scores.push(sampler::score(logits.row(i), token, top));
@@ -151,7 +137,7 @@ impl Worker {
         if last.is_empty() {
             return Vec::new();
         }
-        let logits = self.decoder.logits(&gather(hidden, last.iter().map(|(_, at)| *at)));
+        let logits = self.decoder.logits(&hidden.gather(last.iter().map(|(_, at)| *at)));
         let mut done = Vec::new();
         let mut first = 0;
         // The plan is in the order of rows and members, so a row's logits are neighbours.
@@ -186,13 +172,13 @@ impl Worker {
     }
 }
 
-/// The given rows of `hidden`.
-fn gather(hidden: &Rows, rows: impl ExactSizeIterator<Item = usize>) -> Rows {
-    let mut gathered = Rows::zeros(rows.len(), hidden.width());
-    for (to, from) in rows.enumerate() {
-        gathered.row_mut(to).copy_from_slice(hidden.row(from));
-    }
-    gathered
+/// What the members of `rows` could compute.
+fn shares(rows: Vec<(usize, &Row)>) -> Vec<Share> {
+    let members = rows.into_iter().flat_map(|(row, r)| {
+        let share = move |member| Share { row, member, tokens: r.computable(member) };
+        (0..r.members.len()).map(share)
+    });
+    members.filter(|share| share.tokens > 0).collect()
 }
 
 /// Divides `budget` tokens among `wanted`: equal shares, then what is left to the first.

@@ -37,11 +37,7 @@ impl Scorer for PackedScorer<'_> {
         let start = |index| sequences[..index].iter().map(|s| s.len()).sum();
         let mut answers = Vec::new();
         for asked in questions(sequences, start).chunks(LOGIT_ROWS) {
-            let mut rows = Rows::zeros(asked.len(), hidden.width());
-            for (to, (from, _)) in asked.iter().enumerate() {
-                rows.row_mut(to).copy_from_slice(hidden.row(*from));
-            }
-            let logits = self.decoder.logits(&rows);
+            let logits = self.decoder.logits(&hidden.gather(asked.iter().map(|(row, _)| *row)));
             let answer = |(row, (_, token)): (usize, &(usize, u32))| {
                 log_probability(logits.row(row), *token)
             };
