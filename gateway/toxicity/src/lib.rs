@@ -8,6 +8,8 @@
 #![warn(missing_docs)]
 
 mod category;
+#[cfg(feature = "encoder")]
+pub mod encoder;
 mod scorer;
 mod scores;
 mod windows;
