@@ -76,6 +76,8 @@ impl Config {
 #[derive(Debug, Deserialize)]
 pub(super) struct ConfigFile {
     pub(super) model_type: String,
+    #[serde(default)]
+    pub(super) architectures: Vec<String>,
     pub(super) problem_type: Option<String>,
     pub(super) id2label: Option<BTreeMap<String, String>>,
     #[serde(alias = "dim")]

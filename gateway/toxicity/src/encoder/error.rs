@@ -72,6 +72,17 @@ pub enum EncoderError {
     /// No label of a classifier means one of our categories.
     #[error("no label has a known meaning: {}", .0.join(", "))]
     Labels(Vec<String>),
+    /// The heads cannot be used.
+    #[error("the heads cannot be used")]
+    Heads(#[from] super::HeadsError),
+    /// The heads were trained on another encoder.
+    #[error("the heads were trained on encoder {trained}, not {found}")]
+    OtherEncoder {
+        /// Fingerprint of the encoder that they were trained on.
+        trained: String,
+        /// Fingerprint of this one.
+        found: String,
+    },
     /// A text cannot be encoded.
     #[error("a text cannot be tokenised")]
     Text,

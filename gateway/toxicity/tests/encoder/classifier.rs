@@ -1,6 +1,6 @@
 //! Sequence classifiers.
 
-use gateway_toxicity::encoder::{ClassifierScorer, EncoderError};
+use gateway_toxicity::encoder::{ClassifierScorer, EncoderError, open_scorer};
 use gateway_toxicity::{Category, Scorer};
 use serde_json::json;
 
@@ -92,8 +92,7 @@ fn labels_without_meaning_are_refused_and_listed() {
 fn the_version_changes_with_any_file_that_can_change_a_score() {
     let (first, same, other) = (Copy::of("bert"), Copy::of("bert"), Copy::of("bert"));
     other.set("config.json", "layer_norm_eps", json!(1e-6));
-    let version =
-        |copy: &Copy| ClassifierScorer::open(copy.path()).expect("a scorer").version().to_owned();
+    let version = |copy: &Copy| open_scorer(copy.path()).expect("a scorer").version().to_owned();
     assert_eq!(version(&first), version(&same));
     assert_ne!(version(&first), version(&other));
     assert!(version(&first).starts_with("classifier-"));

@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use gateway_toxicity::Category;
+use gateway_toxicity::encoder::{
+    CategoryHead, Description, Encoder, Group, Heads, Layer, WindowWords,
+};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use serde::Deserialize;
@@ -16,6 +20,7 @@ pub(crate) struct Expected {
     pub(crate) bert: Vec<Vec<f32>>,
     pub(crate) distilbert: Vec<Vec<f32>>,
     pub(crate) roberta: Vec<Vec<f32>>,
+    pub(crate) sentence: Vec<Vec<f32>>,
 }
 
 impl Expected {
@@ -100,4 +105,45 @@ pub(crate) fn close(found: &[f32], expected: &[f32], tolerance: f32) {
     for (found, expected) in found.iter().zip(expected) {
         assert!((found - expected).abs() <= tolerance, "{found} is not {expected}");
     }
+}
+
+pub(crate) fn sentence_encoder() -> Encoder {
+    Encoder::open(&folder("sentence")).expect("the fixture")
+}
+
+/// Heads on the sentence encoder: a linear one, and two behind a hidden layer.
+pub(crate) fn description(encoder: &str) -> Description {
+    let number = |n| std::num::NonZeroUsize::new(n).expect("not zero");
+    Description {
+        schema: 1,
+        name: "test-heads-1".into(),
+        encoder: encoder.into(),
+        width: 8,
+        windows: WindowWords { words: number(12), stride: number(4) },
+        groups: vec![
+            Group {
+                name: "harm".into(),
+                hidden: None,
+                categories: vec![CategoryHead::new(Category::Toxicity, 0.5, 1.0, 0.0)],
+            },
+            Group {
+                name: "bias".into(),
+                hidden: Some(3),
+                categories: vec![
+                    CategoryHead::new(Category::BiasGender, 0.25, 2.0, -1.0),
+                    CategoryHead::new(Category::BiasRace, 0.75, 0.5, 0.125),
+                ],
+            },
+        ],
+    }
+}
+
+pub(crate) fn heads(encoder: &str) -> Heads {
+    let ramp = |n: usize, step: f32| (0..n).map(|i| step * (i as f32 - n as f32 / 3.0)).collect();
+    let layer = |inputs: usize, outputs: usize| Layer {
+        weight: ramp(inputs * outputs, 0.03),
+        bias: ramp(outputs, 0.5),
+    };
+    let layers = vec![(None, layer(8, 1)), (Some(layer(8, 3)), layer(3, 2))];
+    Heads::new(description(encoder), ramp(8, 0.01), vec![0.5; 8], layers).expect("heads that fit")
 }

@@ -5,3 +5,5 @@
 mod classifier;
 mod fixture;
 mod folder;
+mod heads;
+mod sentence;
