@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::select_all;
 use gateway_engine::{
     Admission, Engine, Generation, Grammar, Job, Limits, LocalEngine, LocalSettings, Logprobs,
-    Sampling,
+    Priority, Sampling,
 };
 use model::Model;
 use tokio::runtime::{Builder, Runtime};
@@ -94,6 +94,7 @@ fn job(prompt: &[u32], tokens: usize, adapters: AdapterVector) -> Job {
         grammar: Grammar::Free,
         logprobs: Logprobs::default(),
         companions: Vec::new(),
+        priority: Priority::Foreground,
         deadline: Instant::now() + Duration::from_secs(600),
         permit: Arc::new(
             Admission::new(1).admit().unwrap_or_else(|_| unreachable!("a fresh gate")),

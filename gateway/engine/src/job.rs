@@ -26,10 +26,23 @@ pub struct Job {
     pub logprobs: Logprobs,
     /// Further sequences that go along and get the same tokens.
     pub companions: Vec<Companion>,
+    /// Whether it gives way to others.
+    pub priority: Priority,
     /// The job fails with [`EngineError::Deadline`](crate::EngineError::Deadline) at this time.
     pub deadline: Instant,
     /// Place in the house, shared by the jobs of one request.
     pub permit: Arc<Permit>,
+}
+
+/// Whether a job gives way to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Priority {
+    /// Somebody waits for it.
+    #[default]
+    Foreground,
+    /// Nobody does: it is computed only while no foreground job could be, and everything that it
+    /// holds is theirs as soon as they need it. It may wait until its deadline.
+    Background,
 }
 
 /// A sequence that accompanies a job in the batch and gets every token that the job draws.

@@ -18,7 +18,7 @@ mod text;
 
 pub use admission::{Admission, Permit, QueueFull};
 pub use generation::{Chunk, EngineError, Finish, FinishReason, Generation, ScoredToken};
-pub use job::{Companion, Grammar, Job, Limits, Logprobs, Sampling};
+pub use job::{Companion, Grammar, Job, Limits, Logprobs, Priority, Sampling};
 pub use local::{LocalEngine, LocalSettings, StartError};
 
 /// Something that generates tokens.
@@ -148,10 +148,12 @@ pub enum SubmitError {
 pub struct Status {
     /// Whether it still generates.
     pub health: Health,
-    /// Jobs that generate.
+    /// Foreground jobs that generate.
     pub running: usize,
-    /// Jobs that wait for a place.
+    /// Foreground jobs that wait for a place.
     pub waiting: usize,
+    /// Background jobs that generate or wait.
+    pub background: usize,
     /// KV cache blocks in use by running jobs.
     pub kv_blocks_used: usize,
     /// KV cache blocks in all.
@@ -160,11 +162,11 @@ pub struct Status {
     pub prefix_queries_tokens: u64,
     /// Those of them that were found.
     pub prefix_hits_tokens: u64,
-    /// Jobs that lost their blocks to older ones and were computed again.
+    /// Foreground jobs that lost their blocks to older ones and were computed again.
     pub preemptions: u64,
-    /// Names of adapters in running jobs, each once, sorted.
+    /// Names of adapters in running foreground jobs, each once, sorted.
     pub running_adapters: Vec<String>,
-    /// Names of adapters in waiting jobs, each once, sorted.
+    /// Names of adapters in waiting foreground jobs, each once, sorted.
     pub waiting_adapters: Vec<String>,
 }
 

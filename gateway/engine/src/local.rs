@@ -6,6 +6,7 @@
 
 mod blocks;
 mod outlet;
+mod priority;
 mod row;
 mod sequence;
 mod step;

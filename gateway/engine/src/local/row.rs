@@ -10,7 +10,7 @@ use super::outlet::{Event, Outlet, outlet};
 use super::sequence::{PrefixUse, Sequence};
 use crate::rules::{Bias, GrammarRule, LogitsRule, Minimum, Penalties};
 use crate::sampler::{self, Scored};
-use crate::{EngineError, FinishReason, Job, Logprobs, Permit, Sampling};
+use crate::{EngineError, FinishReason, Job, Logprobs, Permit, Priority, Sampling};
 
 /// A job that waits or runs.
 pub(super) struct Row {
@@ -18,6 +18,7 @@ pub(super) struct Row {
     pub(super) members: Vec<Sequence>,
     pub(super) outlet: Outlet,
     pub(super) deadline: Instant,
+    priority: Priority,
     logprobs: Logprobs,
     pub(super) prompt_tokens: usize,
     /// Scores of the prompt's tokens, as far as they are computed.
@@ -72,6 +73,7 @@ impl Row {
             members: members.collect(),
             outlet,
             deadline: job.deadline,
+            priority: job.priority,
             logprobs: job.logprobs,
             prompt_tokens,
             prompt_scores,
@@ -85,6 +87,10 @@ impl Row {
             _permit: job.permit,
         };
         (row, events)
+    }
+
+    pub(super) fn is_background(&self) -> bool {
+        self.priority == Priority::Background
     }
 
     /// Whether every sequence lacks only its last token, so that the next step can draw.
@@ -104,12 +110,23 @@ impl Row {
         self.logprobs.prompt.filter(|_| !self.started)
     }
 
+    fn prefix_use(&self) -> PrefixUse {
+        match (self.priority, self.wanted_prompt_scores()) {
+            (Priority::Background, _) => PrefixUse::Private,
+            (Priority::Foreground, Some(_)) => PrefixUse::Compute,
+            (Priority::Foreground, None) => PrefixUse::Share,
+        }
+    }
+
+    /// Blocks that it needs beyond those in the prefix cache.
+    pub(super) fn blocks_needed(&self, pool: &BlockPool) -> usize {
+        let prefix = self.prefix_use();
+        self.members.iter().map(|member| member.blocks_needed(pool, prefix)).sum()
+    }
+
     /// Takes places in the cache; gives prompt tokens looked up and found.
     pub(super) fn begin(&mut self, pool: &mut BlockPool) -> (usize, usize) {
-        let prefix = match self.wanted_prompt_scores() {
-            Some(_) => PrefixUse::Compute,
-            None => PrefixUse::Share,
-        };
+        let prefix = self.prefix_use();
         let mut found = 0;
         for (index, member) in self.members.iter_mut().enumerate() {
             let cached = member.begin(pool, prefix);
@@ -120,7 +137,7 @@ impl Row {
         }
         let queried = match prefix {
             PrefixUse::Share => self.members.iter().map(|m| m.tokens.len()).sum(),
-            PrefixUse::Compute => 0,
+            PrefixUse::Compute | PrefixUse::Private => 0,
         };
         (queried, found)
     }

@@ -24,15 +24,18 @@ struct Place {
     /// The chain of the full blocks, and how many they are.
     chain: Chain,
     full: usize,
+    prefix: PrefixUse,
 }
 
-/// Whether a sequence may take what others computed.
+/// Whether a sequence shares with others what is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PrefixUse {
     /// It may.
     Share,
-    /// Every token is to be computed, since its scores are wanted.
+    /// It takes nothing: every token is to be computed, since its scores are wanted.
     Compute,
+    /// It takes and gives nothing: for others the cache is as if it had never been.
+    Private,
 }
 
 impl Sequence {
@@ -55,14 +58,22 @@ impl Sequence {
     }
 
     /// Blocks that it needs beyond those in the prefix cache, for all its tokens.
-    pub(super) fn blocks_needed(&self, pool: &BlockPool) -> usize {
-        let cached = pool.peek(&self.key, self.shareable());
+    pub(super) fn blocks_needed(&self, pool: &BlockPool, prefix: PrefixUse) -> usize {
+        let cached = pool.peek(&self.key, self.known(prefix));
         self.tokens.len().div_ceil(BLOCK_TOKENS) - cached
     }
 
     /// All but the last token: that one is computed, so that there is something to draw from.
     fn shareable(&self) -> &[u32] {
         &self.tokens[..self.tokens.len() - 1]
+    }
+
+    /// What the prefix cache may be asked for.
+    fn known(&self, prefix: PrefixUse) -> &[u32] {
+        match prefix {
+            PrefixUse::Share => self.shareable(),
+            PrefixUse::Compute | PrefixUse::Private => &[],
+        }
     }
 
     /// Whether `other` is computing a block that this sequence could share when it is done.
@@ -77,14 +88,10 @@ impl Sequence {
 
     /// Takes a place in the cache; gives the number of tokens that were there already.
     pub(super) fn begin(&mut self, pool: &mut BlockPool, prefix: PrefixUse) -> usize {
-        let known = match prefix {
-            PrefixUse::Share => self.shareable(),
-            PrefixUse::Compute => &[],
-        };
-        let Prefix { blocks, chain } = pool.begin(&self.key, known);
+        let Prefix { blocks, chain } = pool.begin(&self.key, self.known(prefix));
         let full = blocks.len();
         let computed = full * BLOCK_TOKENS;
-        self.place = Some(Place { table: blocks, computed, chain, full });
+        self.place = Some(Place { table: blocks, computed, chain, full, prefix });
         computed
     }
 
@@ -102,6 +109,9 @@ impl Sequence {
     pub(super) fn advance(&mut self, pool: &mut BlockPool, tokens: usize) {
         let Some(place) = &mut self.place else { return };
         place.computed += tokens;
+        if place.prefix == PrefixUse::Private {
+            return;
+        }
         let full = &self.tokens.as_chunks::<BLOCK_TOKENS>().0[..place.computed / BLOCK_TOKENS];
         for (index, tokens) in full.iter().enumerate().skip(place.full) {
             place.chain = pool.register(place.chain, tokens, place.table[index]);

@@ -15,10 +15,10 @@ const SCORED_ROWS: usize = 32;
 
 /// A member of a row and how many of its tokens the step computes.
 #[derive(Debug, Clone, Copy)]
-struct Share {
-    row: usize,
+pub(super) struct Share {
+    pub(super) row: usize,
     member: usize,
-    tokens: usize,
+    pub(super) tokens: usize,
 }
 
 impl Worker {
@@ -42,13 +42,15 @@ impl Worker {
     }
 
     /// Rows that generate get their one token; the rest of the budget goes to prompts in equal
-    /// shares, what is left of it to the oldest.
-    fn plan(&self) -> Vec<Share> {
-        let rows = self.running.iter().enumerate().filter(|(_, row)| !row.outlet.is_blocked());
+    /// shares, what is left of it to the oldest. A background row has a step to itself, or none.
+    pub(super) fn plan(&self) -> Vec<Share> {
+        let background = !self.foreground_wants();
+        let rows = self.running.iter().enumerate();
+        let rows = rows.filter(|(_, r)| !r.outlet.is_blocked() && r.is_background() == background);
         let (generating, prompts): (Vec<_>, Vec<_>) = rows.partition(|(_, r)| r.is_generating());
         let mut plan = shares(generating);
         let prompts = shares(prompts);
-        let budget = match plan.is_empty() {
+        let budget = match plan.is_empty() && !background {
             true => self.settings.step_tokens,
             false => self.settings.shared_step_tokens,
         };
@@ -57,7 +59,7 @@ impl Worker {
     }
 
     /// Gives each planned member its blocks, oldest rows first. When there are none left, the
-    /// youngest row gives its own back and is computed again later.
+    /// last row gives its own back and is computed again later.
     fn make_room(&mut self, plan: &mut Vec<Share>) {
         plan.sort_by_key(|share| (share.row, share.member));
         let mut kept = 0;
@@ -69,14 +71,10 @@ impl Worker {
                 kept += 1;
                 continue;
             }
-            let youngest = self.running.len() - 1;
-            plan.retain(|share| share.row != youngest);
+            let last = self.running.len() - 1;
+            plan.retain(|share| share.row != last);
             kept = kept.min(plan.len());
-            if let Some(mut row) = self.running.pop() {
-                row.end(&mut self.blocks);
-                self.preemptions += 1;
-                self.waiting.push_front(row);
-            }
+            self.preempt_last();
         }
     }
 

@@ -29,9 +29,9 @@ pub(super) struct Worker {
     pub(super) cache: KvCache,
     pub(super) blocks: BlockPool,
     pub(super) settings: LocalSettings,
-    /// Oldest first.
+    /// Oldest first; a background row is last.
     pub(super) running: Vec<Row>,
-    /// First come, first served.
+    /// First come, first served; background rows come after all others.
     pub(super) waiting: VecDeque<Row>,
     /// Ended rows whose readers have not taken everything.
     draining: Vec<(Outlet, Instant)>,
@@ -122,7 +122,7 @@ impl Worker {
                 }
             };
             match command {
-                Command::Submit(row) => self.waiting.push_back(*row),
+                Command::Submit(row) => self.enqueue(*row),
                 Command::ShutDown => return Flow::Stop,
             }
         }
@@ -163,32 +163,48 @@ impl Worker {
 
     /// Starts waiting rows, in order, while there is room. A row that could share what a running
     /// one is just computing waits for that, and lets others pass.
-    fn admit(&mut self) {
+    pub(super) fn admit(&mut self) {
         let mut index = 0;
-        while index < self.waiting.len() && self.running.len() < self.settings.max_rows {
+        while index < self.waiting.len() && self.has_place_for(&self.waiting[index]) {
             let row = &self.waiting[index];
-            let shares =
-                self.running.iter().any(|r| row.members[0].waits_for(&r.members[0], &self.blocks));
-            if shares {
+            let (foreground, _) = self.split_running();
+            let shares = |r: &Row| row.members[0].waits_for(&r.members[0], &self.blocks);
+            if !row.is_background() && foreground.iter().any(shares) {
                 index += 1;
                 continue;
             }
-            // One block to spare for each running row, so that admission does not cause preemption.
-            let needed: usize = row.members.iter().map(|m| m.blocks_needed(&self.blocks)).sum();
-            let spare = self.running.len();
-            if !self.running.is_empty() && needed + spare > self.blocks.available() {
+            if !self.find_room(index) {
                 return;
             }
             let Some(mut row) = self.waiting.remove(index) else { return };
             let (queried, found) = row.begin(&mut self.blocks);
             self.prefix_queries += queried as u64;
             self.prefix_hits += found as u64;
-            self.running.push(row);
+            self.start(row);
+        }
+    }
+
+    /// Whether the cache has room for a waiting row, with one block to spare for each running
+    /// row, so that admission does not cause preemption. Background rows make room for others.
+    fn find_room(&mut self, index: usize) -> bool {
+        loop {
+            let (foreground, background) = self.split_running();
+            let row = &self.waiting[index];
+            let (spare, needed) = (foreground.len(), row.blocks_needed(&self.blocks));
+            if spare == 0 || needed + spare <= self.blocks.available() {
+                return true;
+            }
+            if row.is_background() || background.is_empty() {
+                return false;
+            }
+            self.preempt_last();
         }
     }
 
     /// Tells the handles what the engine is doing.
     fn publish(&self, health: Health) {
+        let (running, running_behind) = self.split_running();
+        let behind = self.waiting.partition_point(|row| !row.is_background());
         let names = |rows: &mut dyn Iterator<Item = &Row>| {
             let members = rows.flat_map(|row| &row.members);
             let applied = members.flat_map(|m| m.adapters.entries());
@@ -201,15 +217,16 @@ impl Worker {
         let total = self.blocks.total();
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Status {
             health,
-            running: self.running.len(),
-            waiting: self.waiting.len(),
+            running: running.len(),
+            waiting: behind,
+            background: running_behind.len() + self.waiting.len() - behind,
             kv_blocks_used: total - self.blocks.available(),
             kv_blocks_total: total,
             prefix_queries_tokens: self.prefix_queries,
             prefix_hits_tokens: self.prefix_hits,
             preemptions: self.preemptions,
-            running_adapters: names(&mut self.running.iter()),
-            waiting_adapters: names(&mut self.waiting.iter()),
+            running_adapters: names(&mut running.iter()),
+            waiting_adapters: names(&mut self.waiting.range(..behind)),
         };
     }
 }

@@ -6,7 +6,7 @@ use adapters::AdapterVector;
 use super::{Failure, Gate, Script, ScriptedEngine};
 use crate::{
     Admission, Chunk, ControlTokens, Engine, EngineError, FinishReason, Generation, Grammar, Job,
-    Limits, Logprobs, Sampling, SubmitError,
+    Limits, Logprobs, Priority, Sampling, SubmitError,
 };
 
 fn engine(script: Script) -> ScriptedEngine {
@@ -32,6 +32,7 @@ fn job(max_tokens: usize) -> Job {
         grammar: Grammar::Free,
         logprobs: Logprobs::default(),
         companions: Vec::new(),
+        priority: Priority::Foreground,
         deadline: Instant::now() + Duration::from_secs(60),
         permit: Arc::new(Admission::new(1).admit().expect("a place")),
     }

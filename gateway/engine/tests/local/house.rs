@@ -10,7 +10,7 @@ use adapters::{
 };
 use gateway_engine::{
     Admission, Chunk, Engine, EngineError, Finish, Generation, Grammar, Job, Limits, LocalEngine,
-    LocalSettings, Logprobs, Sampling, ScoredToken,
+    LocalSettings, Logprobs, Priority, Sampling, ScoredToken,
 };
 use model::Model;
 
@@ -76,6 +76,7 @@ pub(crate) fn job(prompt: Vec<u32>, adapters: AdapterVector) -> Job {
         grammar: Grammar::Free,
         logprobs: Logprobs { generated: Some(3), prompt: None },
         companions: Vec::new(),
+        priority: Priority::Foreground,
         deadline: Instant::now() + Duration::from_secs(120),
         permit: Arc::new(Admission::new(1).admit().expect("free")),
     }

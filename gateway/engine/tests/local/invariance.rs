@@ -1,6 +1,6 @@
 //! A row's tokens and log-probabilities are the same bits whatever happens around it.
 
-use gateway_engine::{Companion, Engine, Job, LocalSettings, Logprobs, Sampling};
+use gateway_engine::{Companion, Engine, Job, LocalSettings, Logprobs, Priority, Sampling};
 
 use crate::house::{Answer, answer, answers, catalogue, engine, job, prompt, small, vector};
 
@@ -162,4 +162,19 @@ async fn companions_go_along_and_do_not_change_the_row() {
         Companion { prompt: prompt(90, 2), adapters: vector(&catalogue, &[]) },
     ];
     assert_eq!(answer(&engine, accompanied).await.content(), alone.content());
+}
+
+#[tokio::test]
+async fn background_jobs_never_change_an_answer_and_get_their_own() {
+    let (alone, jobs) = mixed().await;
+    let background = || jobs().into_iter().map(|job| Job { priority: Priority::Background, ..job });
+    // Eight blocks, room for little more than the longest, so that background jobs lose theirs.
+    let settings = LocalSettings { kv_bytes: 8 * 4096, ..small() };
+    for settings in [small(), settings] {
+        let engine = engine(&settings);
+        let all = background().chain(jobs()).chain(background()).collect();
+        for (together, alone) in answers(&engine, all).await.iter().zip(alone.iter().cycle()) {
+            assert_eq!(together.content(), alone.content());
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway_engine::{Grammar, Job, Limits, Logprobs, Permit, Sampling};
+use gateway_engine::{Grammar, Job, Limits, Logprobs, Permit, Priority, Sampling};
 use gateway_wire::{Options, ResponseFormat};
 
 use super::Run;
@@ -47,6 +47,7 @@ impl Order {
                     grammar: self.grammar(),
                     logprobs: self.logprobs,
                     companions: Vec::new(),
+                    priority: Priority::Foreground,
                     deadline: call.started + gateway.limits.deadline,
                     permit: Arc::clone(&permit),
                 };
