@@ -94,6 +94,7 @@ fn job(prompt: &[u32], tokens: usize, adapters: AdapterVector) -> Job {
         grammar: Grammar::Free,
         logprobs: Logprobs::default(),
         companions: Vec::new(),
+        comparison: None,
         priority: Priority::Foreground,
         deadline: Instant::now() + Duration::from_secs(600),
         permit: Arc::new(

@@ -28,8 +28,21 @@ pub struct Chunk {
     pub tokens: Vec<ScoredToken>,
     /// The prompt's tokens, once, in the first chunk, if their log-probabilities were asked for.
     pub prompt: Option<Vec<ScoredToken>>,
+    /// What a [`Comparison`](crate::Comparison) found, once, in the first chunk.
+    pub divergence: Option<Divergence>,
     /// Set in the last chunk.
     pub finish: Option<Finish>,
+}
+
+/// How far a job's next-token distributions p are from the others' q along its prompt, at
+/// temperature 1: the [Kullback-Leibler divergence](https://doi.org/10.1214/aoms/1177729694)
+/// `KL(p || q) = sum p ln(p / q)`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Divergence {
+    /// Its sum over the compared tokens, in nats.
+    pub nats: f64,
+    /// How many tokens were compared.
+    pub tokens: usize,
 }
 
 /// How a generation ended, and what it took.

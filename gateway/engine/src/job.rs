@@ -26,6 +26,8 @@ pub struct Job {
     pub logprobs: Logprobs,
     /// Further sequences that go along and get the same tokens.
     pub companions: Vec<Companion>,
+    /// What the model's distributions along the prompt are to be compared with.
+    pub comparison: Option<Comparison>,
     /// Whether it gives way to others.
     pub priority: Priority,
     /// The job fails with [`EngineError::Deadline`](crate::EngineError::Deadline) at this time.
@@ -55,6 +57,27 @@ pub struct Companion {
     pub prompt: Vec<u32>,
     /// Its adapters.
     pub adapters: AdapterVector,
+}
+
+/// Asks how far a job's adapters move the model from where others would, along its prompt.
+///
+/// To compare along an answer, the answer is part of the prompt.
+#[derive(Debug)]
+pub struct Comparison {
+    /// The other adapters.
+    pub adapters: AdapterVector,
+    /// The first token of the prompt that counts; what is before it is context.
+    pub from: usize,
+}
+
+impl Job {
+    /// Every sequence that is computed for it: its own, its companions', and the one that it is
+    /// compared with.
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = (&Vec<u32>, &AdapterVector)> {
+        let companions = self.companions.iter().map(|c| (&c.prompt, &c.adapters));
+        let compared = self.comparison.iter().map(|c| (&self.prompt, &c.adapters));
+        [(&self.prompt, &self.adapters)].into_iter().chain(companions).chain(compared)
+    }
 }
 
 /// How the next token is drawn from the model's distribution.

@@ -17,8 +17,10 @@ pub mod scripted;
 mod text;
 
 pub use admission::{Admission, Permit, QueueFull};
-pub use generation::{Chunk, EngineError, Finish, FinishReason, Generation, ScoredToken};
-pub use job::{Companion, Grammar, Job, Limits, Logprobs, Priority, Sampling};
+pub use generation::{
+    Chunk, Divergence, EngineError, Finish, FinishReason, Generation, ScoredToken,
+};
+pub use job::{Companion, Comparison, Grammar, Job, Limits, Logprobs, Priority, Sampling};
 pub use local::{LocalEngine, LocalSettings, StartError};
 
 /// Something that generates tokens.

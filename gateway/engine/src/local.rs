@@ -5,6 +5,7 @@
 //! after any preemption, with a warm or a cold cache.
 
 mod blocks;
+mod comparing;
 mod outlet;
 mod priority;
 mod row;
@@ -137,8 +138,7 @@ impl LocalEngine {
     fn check(&self, job: &Job) -> Result<(), SubmitError> {
         let vocabulary = self.info.vocabulary;
         let mut total = 0;
-        let sequences = job.companions.iter().map(|c| (&c.prompt, &c.adapters));
-        for (prompt, adapters) in sequences.chain([(&job.prompt, &job.adapters)]) {
+        for (prompt, adapters) in job.sequences() {
             if prompt.is_empty() {
                 return Err(SubmitError::EmptyPrompt);
             }
@@ -159,10 +159,9 @@ impl LocalEngine {
 
     /// The most new tokens that context and cache have room for.
     fn room(&self, job: &Job) -> usize {
-        let longest = job.companions.iter().map(|c| c.prompt.len()).max().unwrap_or(0);
-        let prompt = longest.max(job.prompt.len());
-        let share = self.cache_tokens / (1 + job.companions.len());
-        self.info.context_tokens.min(share).saturating_sub(prompt)
+        let longest = job.sequences().map(|(prompt, _)| prompt.len()).max().unwrap_or(0);
+        let share = self.cache_tokens / job.sequences().count();
+        self.info.context_tokens.min(share).saturating_sub(longest)
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::sampler::Scored;
-use crate::{EngineError, FinishReason};
+use crate::{Divergence, EngineError, FinishReason};
 
 /// Events that fit the channel: more than a fast reader ever leaves.
 const CAPACITY: usize = 32;
@@ -23,6 +23,8 @@ pub(super) enum Event {
         cached_tokens: usize,
         /// The prompt's scores, if they were asked for.
         prompt: Option<Vec<Scored>>,
+        /// What the comparison found, if one was asked for.
+        divergence: Option<Divergence>,
     },
     /// A token was drawn.
     Token(Scored),

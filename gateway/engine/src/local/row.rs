@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::mpsc::Receiver;
 
 use super::blocks::BlockPool;
+use super::comparing::Comparing;
 use super::outlet::{Event, Outlet, outlet};
 use super::sequence::{PrefixUse, Sequence};
 use crate::rules::{Bias, GrammarRule, LogitsRule, Minimum, Penalties};
@@ -14,7 +15,7 @@ use crate::{EngineError, FinishReason, Job, Logprobs, Permit, Priority, Sampling
 
 /// A job that waits or runs.
 pub(super) struct Row {
-    /// The job's own sequence, then its companions'.
+    /// The job's own sequence, then its companions', then the one that it is compared with.
     pub(super) members: Vec<Sequence>,
     pub(super) outlet: Outlet,
     pub(super) deadline: Instant,
@@ -23,6 +24,7 @@ pub(super) struct Row {
     pub(super) prompt_tokens: usize,
     /// Scores of the prompt's tokens, as far as they are computed.
     pub(super) prompt_scores: Vec<Scored>,
+    pub(super) comparing: Option<Comparing>,
     cached_tokens: Option<usize>,
     started: bool,
     drawn: usize,
@@ -67,16 +69,21 @@ impl Row {
             Some(_) => vec![Scored { token: job.prompt[0], logprob: None, top: Vec::new() }],
             None => Vec::new(),
         };
-        let companions = job.companions.into_iter().map(|c| Sequence::new(c.prompt, c.adapters));
-        let members = [Sequence::new(job.prompt, job.adapters)].into_iter().chain(companions);
+        let members: Vec<_> = job
+            .sequences()
+            .map(|(prompt, adapters)| Sequence::new(prompt.clone(), adapters.clone()))
+            .collect();
+        let comparing =
+            job.comparison.map(|c| Comparing::new(members.len() - 1, c.from, prompt_tokens));
         let row = Self {
-            members: members.collect(),
+            members,
             outlet,
             deadline: job.deadline,
             priority: job.priority,
             logprobs: job.logprobs,
             prompt_tokens,
             prompt_scores,
+            comparing,
             cached_tokens: None,
             started: false,
             drawn: 0,
@@ -111,10 +118,11 @@ impl Row {
     }
 
     fn prefix_use(&self) -> PrefixUse {
-        match (self.priority, self.wanted_prompt_scores()) {
+        let compares = self.comparing.is_some() && !self.started;
+        match (self.priority, compares || self.wanted_prompt_scores().is_some()) {
             (Priority::Background, _) => PrefixUse::Private,
-            (Priority::Foreground, Some(_)) => PrefixUse::Compute,
-            (Priority::Foreground, None) => PrefixUse::Share,
+            (Priority::Foreground, true) => PrefixUse::Compute,
+            (Priority::Foreground, false) => PrefixUse::Share,
         }
     }
 
@@ -167,7 +175,8 @@ impl Row {
             self.started = true;
             let prompt = self.logprobs.prompt.map(|_| std::mem::take(&mut self.prompt_scores));
             let cached_tokens = self.cached_tokens.unwrap_or(0).min(self.prompt_tokens);
-            self.outlet.push(Event::Started { cached_tokens, prompt });
+            let divergence = self.comparing.as_ref().map(Comparing::found);
+            self.outlet.push(Event::Started { cached_tokens, prompt, divergence });
         }
     }
 

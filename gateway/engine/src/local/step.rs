@@ -37,6 +37,7 @@ impl Worker {
             self.running[share.row].members[share.member].advance(&mut self.blocks, share.tokens);
         }
         self.score_prompts(&plan, &spans, &hidden);
+        self.compare(&plan, &spans, &hidden);
         let done = self.draw(&plan, &spans, &hidden);
         self.retire(&done);
     }
@@ -118,6 +119,18 @@ impl Worker {
                     let token = row.members[0].tokens[p + 1];
                     row.prompt_scores.push(sampler::score(logits.row(i), token, top));
                 }
+            }
+        }
+    }
+
+    /// Takes the distributions of the rows that are compared with others.
+    fn compare(&mut self, plan: &[Share], spans: &[Range<usize>], hidden: &Rows) {
+        for (share, span) in plan.iter().zip(spans) {
+            let row = &mut self.running[share.row];
+            let start = row.members[share.member].computed() - share.tokens;
+            if let Some(comparing) = &mut row.comparing {
+                comparing.collect(share.member, start, span.clone().map(|i| hidden.row(i)));
+                comparing.settle(|hidden| self.decoder.logits(hidden));
             }
         }
     }

@@ -59,10 +59,11 @@ impl Stream for Reader {
 impl Reader {
     fn take(&mut self, event: Option<Event>) -> Option<Result<Chunk, EngineError>> {
         match event {
-            Some(Event::Started { cached_tokens, prompt }) => {
+            Some(Event::Started { cached_tokens, prompt, divergence }) => {
                 self.cached_tokens = cached_tokens;
-                let prompt = prompt?.into_iter().map(|s| self.scored(s)).collect();
-                Some(Ok(Chunk { prompt: Some(prompt), ..Chunk::default() }))
+                let scored = |all: Vec<_>| all.into_iter().map(|s| self.scored(s)).collect();
+                let chunk = Chunk { prompt: prompt.map(scored), divergence, ..Chunk::default() };
+                (chunk != Chunk::default()).then_some(Ok(chunk))
             }
             Some(Event::Token(scored)) => Some(Ok(self.take_token(scored))),
             Some(Event::Finished { reason, completion_tokens }) => {

@@ -4,7 +4,7 @@ use futures_core::Stream;
 use futures_util::stream;
 
 use super::{Failure, Place, Script};
-use crate::{Chunk, EngineError, Finish, FinishReason, Job, ScoredToken};
+use crate::{Chunk, Divergence, EngineError, Finish, FinishReason, Job, ScoredToken};
 
 /// A job and how far it has come.
 pub(super) struct Playback {
@@ -53,7 +53,8 @@ impl Playback {
 
     /// Draws until something is certain.
     async fn next_chunk(&mut self) -> Result<Chunk, EngineError> {
-        let mut chunk = Chunk { prompt: self.prompt_logprobs(), ..Chunk::default() };
+        let (prompt, divergence) = (self.prompt_logprobs(), self.divergence());
+        let mut chunk = Chunk { prompt, divergence, ..Chunk::default() };
         self.started = true;
         loop {
             self.wait().await?;
@@ -143,6 +144,13 @@ impl Playback {
         chunk.text.push_str(&String::from_utf8_lossy(&bytes));
         let top = self.job.logprobs.generated;
         chunk.tokens.extend(bytes.into_iter().map(|byte| scored(u32::from(byte), top)));
+    }
+
+    /// Adapters do not move a script.
+    fn divergence(&self) -> Option<Divergence> {
+        let comparison = self.job.comparison.as_ref().filter(|_| !self.started)?;
+        let tokens = self.job.prompt.len() - comparison.from.clamp(1, self.job.prompt.len());
+        Some(Divergence { nats: 0.0, tokens })
     }
 
     fn prompt_logprobs(&self) -> Option<Vec<ScoredToken>> {

@@ -32,6 +32,7 @@ fn job(max_tokens: usize) -> Job {
         grammar: Grammar::Free,
         logprobs: Logprobs::default(),
         companions: Vec::new(),
+        comparison: None,
         priority: Priority::Foreground,
         deadline: Instant::now() + Duration::from_secs(60),
         permit: Arc::new(Admission::new(1).admit().expect("a place")),

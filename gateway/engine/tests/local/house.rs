@@ -9,8 +9,8 @@ use adapters::{
     Limits as AdapterLimits,
 };
 use gateway_engine::{
-    Admission, Chunk, Engine, EngineError, Finish, Generation, Grammar, Job, Limits, LocalEngine,
-    LocalSettings, Logprobs, Priority, Sampling, ScoredToken,
+    Admission, Chunk, Divergence, Engine, EngineError, Finish, Generation, Grammar, Job, Limits,
+    LocalEngine, LocalSettings, Logprobs, Priority, Sampling, ScoredToken,
 };
 use model::Model;
 
@@ -76,6 +76,7 @@ pub(crate) fn job(prompt: Vec<u32>, adapters: AdapterVector) -> Job {
         grammar: Grammar::Free,
         logprobs: Logprobs { generated: Some(3), prompt: None },
         companions: Vec::new(),
+        comparison: None,
         priority: Priority::Foreground,
         deadline: Instant::now() + Duration::from_secs(120),
         permit: Arc::new(Admission::new(1).admit().expect("free")),
@@ -88,6 +89,7 @@ pub(crate) struct Answer {
     pub(crate) text: String,
     pub(crate) tokens: Vec<ScoredToken>,
     pub(crate) prompt: Option<Vec<ScoredToken>>,
+    pub(crate) divergence: Option<Divergence>,
     pub(crate) finish: Option<Finish>,
 }
 
@@ -104,6 +106,7 @@ impl Answer {
     fn take(&mut self, chunk: Chunk) {
         self.text.push_str(&chunk.text);
         self.tokens.extend(chunk.tokens);
+        self.divergence = self.divergence.or(chunk.divergence);
         self.prompt = self.prompt.take().or(chunk.prompt);
         self.finish = chunk.finish;
     }

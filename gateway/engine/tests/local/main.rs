@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a helper that fails is a failed test")]
 
+mod divergence;
 mod house;
 mod invariance;
 mod life;

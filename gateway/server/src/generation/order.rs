@@ -47,6 +47,7 @@ impl Order {
                     grammar: self.grammar(),
                     logprobs: self.logprobs,
                     companions: Vec::new(),
+                    comparison: None,
                     priority: Priority::Foreground,
                     deadline: call.started + gateway.limits.deadline,
                     permit: Arc::clone(&permit),

@@ -47,6 +47,7 @@ impl House {
             grammar: Grammar::Free,
             logprobs: Logprobs::default(),
             companions: Vec::new(),
+            comparison: None,
             priority,
             deadline: Instant::now() + Duration::from_secs(600),
             permit: Arc::new(Admission::new(1).admit().expect("free")),
