@@ -2,7 +2,8 @@
 #![no_main]
 
 use gateway_wire::{
-    ChatRequest, CompletionRequest, DetokenizeRequest, LoadRequest, Selection, TokenizeRequest,
+    ChatRequest, CompletionRequest, DetokenizeRequest, LoadRequest, ModerationRequest, Selection,
+    TokenizeRequest,
     VllmLoadRequest, VllmUnloadRequest,
 };
 use libfuzzer_sys::fuzz_target;
@@ -13,6 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = TokenizeRequest::parse(bytes);
     let _ = DetokenizeRequest::parse(bytes);
     let _ = LoadRequest::parse(bytes);
+    let _ = ModerationRequest::parse(bytes);
     let _ = VllmLoadRequest::parse(bytes);
     let _ = VllmUnloadRequest::parse(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {

@@ -120,7 +120,7 @@ fn applied(vector: &AdapterVector) -> Applied {
         scale: entry.scale,
         digest: entry.lease.digest().to_string(),
     });
-    Applied { adapters: adapters.collect() }
+    Applied { adapters: adapters.collect(), scorer: None }
 }
 
 fn adapter_not_found(name: &str) -> ApiError {

@@ -18,6 +18,7 @@ fn token_event(criterion: &mut Criterion) {
                 system_fingerprint: "sha256:0",
                 choices: vec![ChunkChoice { index: 0, delta, logprobs: None, finish_reason: None }],
                 usage: None,
+                moderation: None,
                 lethe: None,
             };
             sse::json_event(black_box(&chunk)).expect("an event")

@@ -10,7 +10,7 @@ pub use reply::{ChatChoice, ChatChunk, ChatCompletion, ChunkChoice, Delta, Reply
 use crate::object::Object;
 use crate::options::MAX_TOP_LOGPROBS;
 use crate::selection::Selection;
-use crate::{Delivery, Options, RequestError, ResponseFormat, extras};
+use crate::{Delivery, ModerationParam, Options, RequestError, ResponseFormat, extras};
 
 /// A checked request.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,8 @@ pub struct ChatRequest {
     pub delivery: Delivery,
     /// The adapters that the body names, if it says anything about them.
     pub adapters: Option<Selection>,
+    /// The moderation that is asked for, if any is.
+    pub moderation: Option<ModerationParam>,
     /// Fields that were accepted and ignored, each by its known name or as `other`.
     pub ignored: Vec<&'static str>,
 }
@@ -49,6 +51,7 @@ impl ChatRequest {
             logprobs: take_logprobs(&mut object)?,
             delivery: Delivery::take(&mut object, &mut ignored)?,
             adapters: Selection::take(&mut object)?,
+            moderation: ModerationParam::take(&mut object)?,
             ignored: Vec::new(),
         };
         extras::take(&mut object, &mut ignored)?;

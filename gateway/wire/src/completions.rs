@@ -9,7 +9,7 @@ pub use reply::{Completion, CompletionChoice, CompletionChunk, CompletionChunkCh
 use crate::object::Object;
 use crate::options::{MAX_CHOICES, MAX_TOP_LOGPROBS};
 use crate::selection::Selection;
-use crate::{Delivery, Fault, Options, RequestError, ResponseFormat, extras};
+use crate::{Delivery, Fault, ModerationParam, Options, RequestError, ResponseFormat, extras};
 
 /// New tokens if the request does not say, as in OpenAI's API.
 const DEFAULT_MAX_TOKENS: usize = 16;
@@ -33,6 +33,8 @@ pub struct CompletionRequest {
     pub delivery: Delivery,
     /// The adapters that the body names, if it says anything about them.
     pub adapters: Option<Selection>,
+    /// The moderation that is asked for, if any is.
+    pub moderation: Option<ModerationParam>,
     /// Fields that were accepted and ignored, each by its known name or as `other`.
     pub ignored: Vec<&'static str>,
 }
@@ -56,6 +58,7 @@ impl CompletionRequest {
             echo: object.flag("echo")?.unwrap_or(false),
             delivery: Delivery::take(&mut object, &mut ignored)?,
             adapters: Selection::take(&mut object)?,
+            moderation: ModerationParam::take(&mut object)?,
             options,
             ignored: Vec::new(),
         };

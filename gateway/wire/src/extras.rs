@@ -35,7 +35,7 @@ pub const HARMLESS: [&str; 15] = [
 /// Fields that would change the answer, in OpenAI's, vLLM's and llama.cpp's APIs. Beside them,
 /// `tools`, `functions`, `tool_choice`, `function_call` and `modalities` are refused if their value
 /// would change the answer.
-pub const REFUSED: [&str; 34] = [
+pub const REFUSED: [&str; 33] = [
     "add_generation_prompt",
     "allowed_token_ids",
     "audio",
@@ -55,7 +55,6 @@ pub const REFUSED: [&str; 34] = [
     "json_schema",
     "length_penalty",
     "mirostat",
-    "moderation",
     "prompt_embeds",
     "prompt_logprobs",
     "samplers",

@@ -15,6 +15,7 @@ mod extras;
 mod format;
 mod logprobs;
 mod models;
+mod moderation;
 mod object;
 mod options;
 mod reply;
@@ -40,6 +41,10 @@ pub use extras::{HARMLESS as HARMLESS_FIELDS, OTHER as OTHER_FIELD, REFUSED as R
 pub use format::ResponseFormat;
 pub use logprobs::{ChatLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob};
 pub use models::{List, Model};
+pub use moderation::{
+    Categories, CategoryScore, ChatModeration, ModerationItem, ModerationMode, ModerationParam,
+    ModerationReply, ModerationRequest, ModerationResult, STANDARD_CATEGORIES, Verdict,
+};
 pub use options::{Delivery, MAX_CHOICES, Options};
 pub use reply::{Applied, AppliedAdapter, FinishReason};
 pub use request::{Fault, RequestError};

@@ -10,6 +10,8 @@ pub enum FinishReason {
     Stop,
     /// The token limit or the context's end was reached.
     Length,
+    /// Moderation ended it, or let none begin.
+    ContentFilter,
 }
 
 /// The `lethe` block: what was applied to the answer.
@@ -17,6 +19,9 @@ pub enum FinishReason {
 pub struct Applied {
     /// The adapters, sorted by name; none for the base model.
     pub adapters: Vec<AppliedAdapter>,
+    /// The version of the scorer, if prompt or answers are scored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scorer: Option<String>,
 }
 
 /// An adapter that was applied.

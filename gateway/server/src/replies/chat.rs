@@ -34,6 +34,7 @@ impl ChatReply {
             system_fingerprint: &self.head.fingerprint,
             choices,
             usage: (self.usage == UsageChunk::Wanted).then_some(None),
+            moderation: None,
             lethe: None,
         }
     }
@@ -63,6 +64,7 @@ impl Reply for ChatReply {
             system_fingerprint: &self.head.fingerprint,
             choices: choices.collect::<Result<_, ApiError>>()?,
             usage,
+            moderation: None,
             lethe: &self.head.applied,
         };
         serde_json::to_string(&reply).map_err(ApiError::internal)

@@ -47,6 +47,7 @@ impl CompletionReply {
             system_fingerprint: &self.head.fingerprint,
             choices,
             usage: (self.usage == UsageChunk::Wanted).then_some(None),
+            moderation: None,
             lethe: None,
         }
     }
@@ -99,6 +100,7 @@ impl Reply for CompletionReply {
             system_fingerprint: &self.head.fingerprint,
             choices,
             usage,
+            moderation: None,
             lethe: &self.head.applied,
         };
         serde_json::to_string(&reply).map_err(ApiError::internal)

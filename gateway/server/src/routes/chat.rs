@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data};
 use gateway_engine::{ChatMessage, Engine, Logprobs};
-use gateway_wire::{ChatRequest, Message};
+use gateway_wire::{ChatRequest, Message, RequestError};
 
 use super::{Prepared, respond};
 use crate::body::JsonBody;
@@ -35,6 +35,9 @@ async fn prepare(
     call: &Call,
     request: ChatRequest,
 ) -> Result<Prepared<ChatReply>, ApiError> {
+    if request.moderation.is_some() {
+        return Err(RequestError::unsupported("moderation").into());
+    }
     let served = gateway.served()?;
     let choice = choice::resolve(gateway, served, &request.model, request.adapters, call)?;
     let reply = ChatReply {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Applied, ChatLogprobs, FinishReason, Usage};
+use crate::{Applied, ChatLogprobs, ChatModeration, FinishReason, Usage};
 
 /// A whole reply.
 #[derive(Debug, Clone, Serialize)]
@@ -21,6 +21,9 @@ pub struct ChatCompletion<'a> {
     pub choices: Vec<ChatChoice>,
     /// What it took.
     pub usage: Usage,
+    /// If asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moderation: Option<ChatModeration>,
     /// What Lethe applied.
     pub lethe: &'a Applied,
 }
@@ -62,11 +65,14 @@ pub struct ChatChunk<'a> {
     pub model: &'a str,
     /// Identity of the weights.
     pub system_fingerprint: &'a str,
-    /// One piece of one answer; none in the chunk with the usage.
+    /// One piece of one answer; none in the chunks with the moderation and the usage.
     pub choices: Vec<ChunkChoice>,
     /// Absent if not asked for, and null until the last chunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<Usage>>,
+    /// In a chunk of its own, after all answers, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moderation: Option<ChatModeration>,
     /// In the first chunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lethe: Option<&'a Applied>,

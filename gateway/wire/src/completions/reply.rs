@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Applied, CompletionLogprobs, FinishReason, Usage};
+use crate::{Applied, ChatModeration, CompletionLogprobs, FinishReason, Usage};
 
 /// A whole reply.
 #[derive(Debug, Clone, Serialize)]
@@ -21,6 +21,9 @@ pub struct Completion<'a> {
     pub choices: Vec<CompletionChoice>,
     /// What it took.
     pub usage: Usage,
+    /// If asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moderation: Option<ChatModeration>,
     /// What Lethe applied.
     pub lethe: &'a Applied,
 }
@@ -51,11 +54,14 @@ pub struct CompletionChunk<'a> {
     pub model: &'a str,
     /// Identity of the weights.
     pub system_fingerprint: &'a str,
-    /// One piece of one answer; none in the chunk with the usage.
+    /// One piece of one answer; none in the chunks with the moderation and the usage.
     pub choices: Vec<CompletionChunkChoice>,
     /// Absent if not asked for, and null until the last chunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Option<Usage>>,
+    /// In a chunk of its own, after all answers, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moderation: Option<ChatModeration>,
     /// In the first chunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lethe: Option<&'a Applied>,

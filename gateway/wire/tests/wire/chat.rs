@@ -145,7 +145,6 @@ fn fields_that_would_change_the_answer_are_refused_by_name() {
         ("modalities", json!(["text", "audio"])),
         ("audio", json!({"voice": "x"})),
         ("web_search_options", json!({})),
-        ("moderation", json!({"mode": "block"})),
         ("guided_json", json!({})),
         ("verbosity", json!("low")),
     ] {

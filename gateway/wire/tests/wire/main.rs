@@ -5,6 +5,7 @@
 mod chat;
 mod completions;
 mod management;
+mod moderation;
 mod parsers;
 mod selection;
 mod sse;

@@ -1,8 +1,8 @@
 //! Outside bytes of any kind: an answer, never a panic.
 
 use gateway_wire::{
-    ChatRequest, CompletionRequest, DetokenizeRequest, Fault, LoadRequest, TokenizeRequest,
-    VllmLoadRequest, VllmUnloadRequest,
+    ChatRequest, CompletionRequest, DetokenizeRequest, Fault, LoadRequest, ModerationRequest,
+    TokenizeRequest, VllmLoadRequest, VllmUnloadRequest,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ fn parse_as_everything(body: &[u8]) {
     let _ = TokenizeRequest::parse(body);
     let _ = DetokenizeRequest::parse(body);
     let _ = LoadRequest::parse(body);
+    let _ = ModerationRequest::parse(body);
     let _ = VllmLoadRequest::parse(body);
     let _ = VllmUnloadRequest::parse(body);
 }
@@ -30,7 +31,8 @@ fn any_json() -> impl Strategy<Value = Value> {
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             prop::collection::btree_map(
                 prop::sample::select(vec![
-                    "name", "scale", "id", "type", "text", "role", "content"
+                    "name", "scale", "id", "type", "text", "role", "content", "model", "policy",
+                    "input", "output", "mode"
                 ]),
                 inner,
                 0..4
@@ -40,7 +42,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 25] = [
     "model",
     "messages",
     "prompt",
@@ -63,6 +65,9 @@ const FIELDS: [&str; 22] = [
     "source",
     "lora_name",
     "expected_generation",
+    "moderation",
+    "policy",
+    "input",
 ];
 
 proptest! {
