@@ -2,11 +2,13 @@
 
 mod answer;
 mod order;
+mod piece;
 mod run;
 mod stream;
 mod tally;
 
 pub(crate) use answer::Answer;
 pub(crate) use order::Order;
+pub(crate) use piece::Piece;
 pub(crate) use run::Run;
 pub(crate) use stream::{Events, Frames, stream};

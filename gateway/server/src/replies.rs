@@ -3,8 +3,8 @@
 pub(crate) mod chat;
 pub(crate) mod completions;
 
-use gateway_engine::{Engine, FinishReason as Finish};
-use gateway_wire::{Applied, Delivery, FinishReason, Usage};
+use gateway_engine::Engine;
+use gateway_wire::{Applied, Delivery, Usage};
 
 use crate::choice::Choice;
 use crate::error::ApiError;
@@ -57,12 +57,5 @@ impl Head {
             fingerprint: model.fingerprint.clone(),
             applied: choice.applied.clone(),
         }
-    }
-}
-
-const fn finish_reason(reason: Finish) -> FinishReason {
-    match reason {
-        Finish::Stop => FinishReason::Stop,
-        Finish::Length => FinishReason::Length,
     }
 }

@@ -1,8 +1,9 @@
 //! Whole answers, for replies that are not streamed.
 
-use gateway_engine::{Chunk, EngineError, FinishReason, ScoredToken};
+use gateway_engine::{EngineError, ScoredToken};
+use gateway_wire::FinishReason;
 
-use super::Run;
+use super::{Piece, Run};
 use crate::disconnect::Disconnect;
 use crate::error::{ApiError, Code};
 
@@ -32,18 +33,18 @@ impl Run {
     async fn all(&mut self) -> Result<Vec<Answer>, EngineError> {
         let mut answers: Vec<_> = (0..self.answers()).map(|_| Answer::default()).collect();
         while let Some(next) = self.next().await {
-            let (index, chunk) = next?;
-            answers[index].add(chunk);
+            let (index, piece) = next?;
+            answers[index].add(piece);
         }
         Ok(answers)
     }
 }
 
 impl Answer {
-    fn add(&mut self, chunk: Chunk) {
-        self.text.push_str(&chunk.text);
-        self.tokens.extend(chunk.tokens);
-        self.prompt = self.prompt.take().or(chunk.prompt);
-        self.finish = chunk.finish.map(|finish| finish.reason);
+    fn add(&mut self, piece: Piece) {
+        self.text.push_str(&piece.text);
+        self.tokens.extend(piece.tokens);
+        self.prompt = self.prompt.take().or(piece.prompt);
+        self.finish = piece.finish;
     }
 }

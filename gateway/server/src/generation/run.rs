@@ -9,9 +9,10 @@ use futures_util::Stream as _;
 use gateway_engine::{Chunk, EngineError, Generation, Permit};
 use gateway_wire::Usage;
 
+use super::Piece;
 use super::tally::Tally;
 
-/// The chunks of several generations as they come. Dropping it cancels what still runs.
+/// The pieces of several answers as they come. Dropping it cancels what still runs.
 pub(crate) struct Run {
     /// `None` where the generation has ended.
     generations: Vec<Option<Generation>>,
@@ -38,18 +39,18 @@ impl Run {
         self.tally.usage()
     }
 
-    /// The next chunk of any answer; `None` when all have ended. Nothing comes after an error.
+    /// The next piece of any answer; `None` when all have ended. Nothing comes after an error.
     ///
     /// # Cancel safety
-    /// No chunk is lost if the future is dropped before it is ready.
-    pub(crate) async fn next(&mut self) -> Option<Result<(usize, Chunk), EngineError>> {
+    /// No piece is lost if the future is dropped before it is ready.
+    pub(crate) async fn next(&mut self) -> Option<Result<(usize, Piece), EngineError>> {
         poll_fn(|context| self.poll_next(context)).await
     }
 
     fn poll_next(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<(usize, Chunk), EngineError>>> {
+    ) -> Poll<Option<Result<(usize, Piece), EngineError>>> {
         let count = self.generations.len();
         let mut live = false;
         for index in (self.turn..count).chain(0..self.turn) {
@@ -74,13 +75,13 @@ impl Run {
         Poll::Ready(None)
     }
 
-    fn note(&mut self, index: usize, chunk: Chunk) -> (usize, Chunk) {
+    fn note(&mut self, index: usize, chunk: Chunk) -> (usize, Piece) {
         self.turn = (index + 1) % self.generations.len();
         self.tally.note(index, &chunk);
         if chunk.finish.is_some() {
             self.generations[index] = None;
         }
-        (index, chunk)
+        (index, chunk.into())
     }
 
     fn fail(&mut self, error: EngineError) -> EngineError {

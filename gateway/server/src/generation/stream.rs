@@ -9,10 +9,10 @@ use std::sync::Arc;
 use actix_web::web::Bytes;
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use gateway_engine::{Chunk, EngineError};
+use gateway_engine::EngineError;
 use gateway_wire::{Usage, sse};
 
-use super::Run;
+use super::{Piece, Run};
 use crate::call::Call;
 use crate::disconnect::Disconnect;
 use crate::error::ApiError;
@@ -20,11 +20,11 @@ use crate::gateway::Gateway;
 
 /// How one of the two APIs writes its events.
 pub(crate) trait Frames {
-    /// Before any chunk.
+    /// Before any piece.
     fn opening(&mut self, answers: usize) -> Events;
-    /// For a chunk of answer `index`.
-    fn chunk(&mut self, index: usize, chunk: Chunk) -> Events;
-    /// After the last chunk.
+    /// For a piece of answer `index`.
+    fn piece(&mut self, index: usize, piece: Piece) -> Events;
+    /// After the last piece.
     fn closing(&mut self, usage: Usage) -> Events;
 }
 
@@ -80,7 +80,7 @@ impl<F: Frames> Streaming<F> {
                 }
                 Stage::Running => self.running().await?,
             };
-            // A chunk may hold nothing that is to be shown.
+            // A piece may hold nothing that is to be shown.
             if !events.is_empty() {
                 return Some(events);
             }
@@ -95,8 +95,8 @@ impl<F: Frames> Streaming<F> {
             () = tokio::time::sleep(self.gateway.stream.heartbeat) => return Some(sse::KEEP_ALIVE.to_owned()),
         };
         match next {
-            Some(Ok((index, chunk))) => {
-                let events = self.frames.chunk(index, chunk);
+            Some(Ok((index, piece))) => {
+                let events = self.frames.piece(index, piece);
                 Some(self.written(events))
             }
             Some(Err(error)) => Some(self.failed(error)),

@@ -1,14 +1,14 @@
 //! Replies of `/v1/chat/completions`.
 
-use gateway_engine::{Chunk, ScoredToken};
+use gateway_engine::ScoredToken;
 use gateway_wire::{
-    ChatChoice, ChatChunk, ChatCompletion, ChatLogprobs, ChunkChoice, Delta, FinishReason,
-    ReplyMessage, TokenLogprob, TopLogprob, Usage, sse,
+    ChatChoice, ChatChunk, ChatCompletion, ChatLogprobs, ChunkChoice, Delta, ReplyMessage,
+    TokenLogprob, TopLogprob, Usage, sse,
 };
 
-use super::{Head, Reply, UsageChunk, finish_reason};
+use super::{Head, Reply, UsageChunk};
 use crate::error::ApiError;
-use crate::generation::{Answer, Events, Frames};
+use crate::generation::{Answer, Events, Frames, Piece};
 
 const ASSISTANT: &str = "assistant";
 
@@ -53,7 +53,7 @@ impl Reply for ChatReply {
                 index,
                 logprobs: self.logprobs(&answer.tokens),
                 message: ReplyMessage { role: ASSISTANT, content: answer.text, refusal: None },
-                finish_reason: finish_reason(reason),
+                finish_reason: reason,
             })
         });
         let reply = ChatCompletion {
@@ -77,24 +77,24 @@ impl Frames for ChatReply {
         let mut events = String::new();
         for index in 0..answers {
             let delta = Delta { role: Some(ASSISTANT), content: Some(String::new()) };
-            let mut chunk = self.chunk_with(vec![piece(index, delta)]);
+            let mut chunk = self.chunk_with(vec![choice(index, delta)]);
             chunk.lethe = (index == 0).then_some(&self.head.applied);
             events += &sse::json_event(&chunk)?;
         }
         Ok(events)
     }
 
-    fn chunk(&mut self, index: usize, chunk: Chunk) -> Events {
+    fn piece(&mut self, index: usize, piece: Piece) -> Events {
         let mut events = String::new();
-        let logprobs = self.logprobs(&chunk.tokens).filter(|some| !some.content.is_empty());
-        if !chunk.text.is_empty() || logprobs.is_some() {
-            let delta = Delta { role: None, content: Some(chunk.text) };
-            events += &self.event(ChunkChoice { logprobs, ..piece(index, delta) })?;
+        let logprobs = self.logprobs(&piece.tokens).filter(|some| !some.content.is_empty());
+        if !piece.text.is_empty() || logprobs.is_some() {
+            let delta = Delta { role: None, content: Some(piece.text) };
+            events += &self.event(ChunkChoice { logprobs, ..choice(index, delta) })?;
         }
-        if let Some(finish) = chunk.finish {
-            let finish_reason: Option<FinishReason> = Some(finish_reason(finish.reason));
+        if piece.finish.is_some() {
+            let finish_reason = piece.finish;
             events +=
-                &self.event(ChunkChoice { finish_reason, ..piece(index, Delta::default()) })?;
+                &self.event(ChunkChoice { finish_reason, ..choice(index, Delta::default()) })?;
         }
         Ok(events)
     }
@@ -110,7 +110,7 @@ impl Frames for ChatReply {
     }
 }
 
-const fn piece(index: usize, delta: Delta) -> ChunkChoice {
+const fn choice(index: usize, delta: Delta) -> ChunkChoice {
     ChunkChoice { index, delta, logprobs: None, finish_reason: None }
 }
 

@@ -1,14 +1,14 @@
 //! Replies of `/v1/completions`.
 
-use gateway_engine::{Chunk, ScoredToken};
+use gateway_engine::ScoredToken;
 use gateway_wire::{
     Completion, CompletionChoice, CompletionChunk, CompletionChunkChoice, CompletionLogprobs,
     Usage, sse,
 };
 
-use super::{Head, Reply, UsageChunk, finish_reason};
+use super::{Head, Reply, UsageChunk};
 use crate::error::ApiError;
-use crate::generation::{Answer, Events, Frames};
+use crate::generation::{Answer, Events, Frames, Piece};
 
 /// Writes a completion's replies.
 pub(crate) struct CompletionReply {
@@ -89,7 +89,7 @@ impl Reply for CompletionReply {
                 index,
                 logprobs: self.logprobs(index, answer.prompt.as_deref(), &answer.tokens),
                 text: self.echo(index).to_owned() + &answer.text,
-                finish_reason: finish_reason(reason),
+                finish_reason: reason,
             });
         }
         let reply = Completion {
@@ -117,24 +117,24 @@ impl Frames for CompletionReply {
             if index > 0 && echo.is_empty() {
                 continue;
             }
-            let mut chunk = self.chunk_with(vec![piece(index, echo)]);
+            let mut chunk = self.chunk_with(vec![choice(index, echo)]);
             chunk.lethe = (index == 0).then_some(&self.head.applied);
             events += &sse::json_event(&chunk)?;
         }
         Ok(events)
     }
 
-    fn chunk(&mut self, index: usize, chunk: Chunk) -> Events {
+    fn piece(&mut self, index: usize, piece: Piece) -> Events {
         let mut events = String::new();
-        let logprobs = self.logprobs(index, chunk.prompt.as_deref(), &chunk.tokens);
+        let logprobs = self.logprobs(index, piece.prompt.as_deref(), &piece.tokens);
         let logprobs = logprobs.filter(|some| !some.tokens.is_empty());
-        if !chunk.text.is_empty() || logprobs.is_some() {
-            let choice = CompletionChunkChoice { logprobs, ..piece(index, chunk.text) };
+        if !piece.text.is_empty() || logprobs.is_some() {
+            let choice = CompletionChunkChoice { logprobs, ..choice(index, piece.text) };
             events += &sse::json_event(&self.chunk_with(vec![choice]))?;
         }
-        if let Some(finish) = chunk.finish {
-            let finish_reason = Some(finish_reason(finish.reason));
-            let choice = CompletionChunkChoice { finish_reason, ..piece(index, String::new()) };
+        if piece.finish.is_some() {
+            let finish_reason = piece.finish;
+            let choice = CompletionChunkChoice { finish_reason, ..choice(index, String::new()) };
             events += &sse::json_event(&self.chunk_with(vec![choice]))?;
         }
         Ok(events)
@@ -151,7 +151,7 @@ impl Frames for CompletionReply {
     }
 }
 
-const fn piece(index: usize, text: String) -> CompletionChunkChoice {
+const fn choice(index: usize, text: String) -> CompletionChunkChoice {
     CompletionChunkChoice { index, text, logprobs: None, finish_reason: None }
 }
 
