@@ -45,6 +45,16 @@ pub struct Divergence {
     pub tokens: usize,
 }
 
+impl Divergence {
+    /// Nats per token; `None` if no token was compared.
+    #[must_use]
+    pub fn mean(self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a text's length")]
+        let tokens = self.tokens as f64;
+        (self.tokens > 0).then(|| self.nats / tokens)
+    }
+}
+
 /// How a generation ended, and what it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finish {

@@ -7,7 +7,8 @@ use crate::{Grammar, Job, SubmitError};
 
 /// The whole answer to `job`, before limits and stops.
 pub(super) fn text(script: &Script, job: &Job) -> Result<String, SubmitError> {
-    let text = script.reply.clone().unwrap_or_else(|| computed(job));
+    let base = script.base_reply.as_ref().filter(|_| job.adapters.entries().is_empty());
+    let text = base.or(script.reply.as_ref()).cloned().unwrap_or_else(|| computed(job));
     match &job.grammar {
         Grammar::Free => Ok(text),
         Grammar::JsonObject => Ok(json!({ "reply": text }).to_string()),

@@ -11,6 +11,8 @@ use crate::{EngineError, SubmitError};
 pub struct Script {
     /// The answer; `None` computes one from the prompt, the adapters and the seed.
     pub reply: Option<String>,
+    /// The answer of jobs without adapters, if it is another.
+    pub base_reply: Option<String>,
     /// What goes wrong.
     pub failure: Failure,
     /// When tokens may pass; `None` lets all pass.
