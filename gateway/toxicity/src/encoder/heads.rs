@@ -61,6 +61,23 @@ impl Heads {
         Ok(heads)
     }
 
+    /// The same numbers, otherwise calibrated: `categories` are in the order of their logits.
+    ///
+    /// # Errors
+    /// [`HeadsError`] if they are not the same categories, or out of bounds.
+    pub fn calibrated(mut self, categories: Vec<CategoryHead>) -> Result<Self, HeadsError> {
+        let mut rest = categories.into_iter();
+        for head in self.description.groups.iter_mut().flat_map(|group| &mut group.categories) {
+            let next = rest.next().filter(|next| next.category() == head.category());
+            *head = next.ok_or(HeadsError::Value { field: "categories" })?;
+        }
+        if rest.next().is_some() {
+            return Err(HeadsError::Value { field: "categories" });
+        }
+        self.description.check()?;
+        Ok(self)
+    }
+
     /// Reads the two files' bytes.
     ///
     /// # Errors

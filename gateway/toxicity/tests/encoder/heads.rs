@@ -67,6 +67,23 @@ fn scores_are_the_formula_of_the_format() {
 }
 
 #[test]
+fn heads_can_be_calibrated_anew_but_not_renamed() {
+    let heads = heads("sha256:00");
+    let new = |category| CategoryHead::new(category, 0.4, 3.0, -0.5);
+    let known = [Category::Toxicity, Category::BiasGender, Category::BiasRace];
+    let vector: Vec<f32> = (0..8).map(|i| i as f32 / 8.0).collect();
+    let again = heads.clone().calibrated(known.map(new).into()).expect("the same categories");
+    assert_eq!(again.logits(&vector), heads.logits(&vector));
+    let (category, logit) = heads.logits(&vector)[1];
+    let score = again.scores(&vector).get(category).expect("known");
+    close(&[score], &[1.0 / (1.0 + (-(3.0 * logit - 0.5)).exp())], 1e-6);
+    let renamed = [Category::Toxicity, Category::BiasGender, Category::Hate].map(new);
+    for wrong in [&renamed[..], &known.map(new)[..2], &[]] {
+        assert!(heads.clone().calibrated(wrong.to_vec()).is_err());
+    }
+}
+
+#[test]
 fn each_field_of_the_description_is_checked() {
     type Change = fn(&mut Value);
     let cases: [(&str, Change); 14] = [
