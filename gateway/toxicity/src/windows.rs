@@ -1,9 +1,10 @@
 //! Where a text is cut into windows.
 //!
 //! A word is a run of characters without white space, at most 40 characters long; a
-//! longer run is several words. A window ends after every `stride` words and reaches back `words`
-//! words; one more ends with the text. So the windows of a text depend on nothing but the text, and
-//! every run of up to `words - stride + 1` words lies within one of them.
+//! longer run is several words. The first window has `words` words, each further one begins `stride`
+//! words later, and the last ends with the text; a text of up to `words` words is one window. So the
+//! windows of a text depend on nothing but the text, and every run of up to `words - stride + 1`
+//! words lies within one of them.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -82,8 +83,10 @@ pub struct Windows {
     words: VecDeque<Range<usize>>,
     /// The word that may go on, and its characters.
     open: Option<(Range<usize>, usize)>,
-    /// Words since the last window.
-    fresh: usize,
+    /// Words until the next window is complete.
+    due: usize,
+    /// Whether there are words in no window yet.
+    fresh: bool,
 }
 
 impl Windows {
@@ -91,7 +94,15 @@ impl Windows {
     #[must_use]
     pub fn new(shape: WindowShape) -> Self {
         let words = VecDeque::with_capacity(shape.words + 1);
-        Self { shape, text: String::new(), offset: 0, words, open: None, fresh: 0 }
+        Self {
+            due: shape.words,
+            fresh: false,
+            shape,
+            text: String::new(),
+            offset: 0,
+            words,
+            open: None,
+        }
     }
 
     /// Takes the next piece, and gives the windows that are complete now.
@@ -120,8 +131,7 @@ impl Windows {
     pub fn finish(mut self) -> Option<Window> {
         let settles = self.offset + self.text.len();
         let full = self.close();
-        let last =
-            full.or_else(|| (self.fresh > 0).then(|| self.window(self.shape.stride - self.fresh)));
+        let last = full.or_else(|| self.fresh.then(|| self.window(self.due)));
         last.map(|window| Window { settles, ..window })
     }
 
@@ -129,8 +139,9 @@ impl Windows {
     fn close(&mut self) -> Option<Window> {
         let (word, _) = self.open.take()?;
         self.words.push_back(word);
-        self.fresh += 1;
-        (self.fresh == self.shape.stride).then(|| self.window(0))
+        self.fresh = true;
+        self.due -= 1;
+        (self.due == 0).then(|| self.window(0))
     }
 
     /// The window that ends here, where `missing` words would still fit.
@@ -138,7 +149,8 @@ impl Windows {
         self.keep(self.shape.words - missing);
         let bytes = self.bytes();
         let text = self.text[bytes.start - self.offset..bytes.end - self.offset].to_owned();
-        self.fresh = 0;
+        self.fresh = false;
+        self.due = self.shape.stride;
         self.keep(self.shape.words - self.shape.stride);
         let settles = self.words.front().map_or(bytes.end, |word| word.start);
         Window { text, bytes, settles }
@@ -183,15 +195,11 @@ mod tests {
     }
 
     #[test]
-    fn windows_end_every_stride_and_with_the_text() {
+    fn windows_begin_every_stride_and_the_last_ends_with_the_text() {
         let windows = cut(shape(4, 2), [" a b  c d e f g"]);
-        assert_eq!(texts(&windows), ["a b", "a b  c d", "c d e f", "e f g"]);
+        assert_eq!(texts(&windows), ["a b  c d", "c d e f", "e f g"]);
         let settles: Vec<_> = windows.iter().map(Window::settles).collect();
-        assert_eq!(
-            settles,
-            [1, 6, 10, 15],
-            "c and e begin the next windows, and the text has an end"
-        );
+        assert_eq!(settles, [6, 10, 15], "c and e begin the next windows, and the text has an end");
     }
 
     #[test]
@@ -206,7 +214,7 @@ mod tests {
         let run = "é".repeat(LONGEST_WORD * 3 + 1);
         let windows = cut(shape(2, 1), [run.as_str()]);
         let lengths: Vec<_> = windows.iter().map(|w| w.text().chars().count()).collect();
-        assert_eq!(lengths, [LONGEST_WORD, 2 * LONGEST_WORD, 2 * LONGEST_WORD, LONGEST_WORD + 1]);
+        assert_eq!(lengths, [2 * LONGEST_WORD, 2 * LONGEST_WORD, LONGEST_WORD + 1]);
     }
 
     proptest! {
