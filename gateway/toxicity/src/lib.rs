@@ -10,11 +10,13 @@
 mod category;
 #[cfg(feature = "encoder")]
 pub mod encoder;
+pub mod fast;
 mod scorer;
 mod scores;
 mod windows;
 
 pub use category::Category;
+pub use fast::FastScorer;
 pub use scorer::{ScoreError, Scorer, score_text};
 pub use scores::Scores;
 pub use windows::{Window, WindowShape, Windows};
