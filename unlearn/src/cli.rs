@@ -4,11 +4,12 @@ mod base;
 mod eval;
 mod merge;
 mod progress;
+mod scorer;
 mod seed;
 
 use clap::{Parser, Subcommand};
 
-/// Measures language models and what adapters do to them.
+/// Measures language models and what adapters do to them, and makes toxicity scorers.
 #[derive(Debug, Parser)]
 #[command(name = "lethe-unlearn", version)]
 pub(crate) struct Cli {
@@ -22,6 +23,9 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Folds adapters into a model and writes it as a plain one.
     Merge(merge::MergeArgs),
+    /// Makes and measures toxicity scorers.
+    #[command(subcommand)]
+    Scorer(scorer::ScorerCommand),
     /// Writes an untrained adapter with seeded weights, for tests and demonstrations.
     Seed(seed::SeedArgs),
 }
@@ -31,6 +35,7 @@ impl Cli {
         match self.command {
             Command::Eval(arguments) => arguments.run(),
             Command::Merge(arguments) => arguments.run(),
+            Command::Scorer(command) => command.run(),
             Command::Seed(arguments) => arguments.run(),
         }
     }

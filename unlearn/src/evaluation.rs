@@ -3,7 +3,7 @@
 //! A test turns data into sentences, a [`Scorer`] says how likely the model finds them, and the
 //! test turns that into [`Measurement`]s.
 
-mod bootstrap;
+pub(crate) mod bootstrap;
 mod file;
 pub mod perplexity;
 mod report;
@@ -11,6 +11,6 @@ mod scorer;
 pub mod stereoset;
 
 pub use bootstrap::Interval;
-pub use file::{DataError, read_text};
+pub use file::{DataError, read_bytes, read_text};
 pub use report::{AppliedAdapter, Measurement, Report};
 pub use scorer::{DenseScorer, PackedScorer, ScoreError, Scorer, score_all};

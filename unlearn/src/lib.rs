@@ -6,4 +6,7 @@
 
 pub mod evaluation;
 pub mod export;
+mod optimiser;
+mod random;
+pub mod scorer;
 pub mod seeded;

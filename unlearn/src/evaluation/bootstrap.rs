@@ -1,8 +1,7 @@
 //! Bootstrap intervals: how far a number would move with other items of the same kind.
 //! (Efron, "Bootstrap Methods", Annals of Statistics 1979.)
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use crate::random::Random;
 
 const RESAMPLES: usize = 10_000;
 /// Fixed, so that a report can be made again to the last digit.
@@ -13,22 +12,17 @@ pub type Interval = [f64; 2];
 
 /// The percentile interval of `statistic`, which is given `items` indices drawn with replacement.
 #[must_use]
-pub(super) fn interval(items: usize, statistic: impl Fn(&[usize]) -> f64) -> Interval {
-    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+pub(crate) fn interval(items: usize, statistic: impl Fn(&[usize]) -> f64) -> Interval {
+    let mut random = Random::new(SEED);
     let mut sample = vec![0; items];
     let mut values: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
-            sample.fill_with(|| below(items, random.next_u64()));
+            sample.fill_with(|| random.below(items));
             statistic(&sample)
         })
         .collect();
     values.sort_by(f64::total_cmp);
     [values[RESAMPLES / 40], values[RESAMPLES - 1 - RESAMPLES / 40]]
-}
-
-/// Maps 64 random bits to `0..items`; the bias is below `items / 2^64`.
-fn below(items: usize, bits: u64) -> usize {
-    ((items as u128 * u128::from(bits)) >> 64) as usize
 }
 
 #[cfg(test)]
@@ -48,10 +42,5 @@ mod tests {
     #[test]
     fn a_constant_has_no_width() {
         assert_eq!(interval(3, |_| 7.0), [7.0, 7.0]);
-    }
-
-    #[test]
-    fn draws_cover_the_range_and_stay_inside() {
-        assert_eq!((below(5, 0), below(5, u64::MAX)), (0, 4));
     }
 }

@@ -39,15 +39,29 @@ pub enum DataError {
 /// # Errors
 /// [`DataError`] if it cannot be read, is too large or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, DataError> {
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut text = String::new();
+    String::from_utf8(read_bytes(path)?).map_err(|_| DataError::Io {
+        file: name(path),
+        source: io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"),
+    })
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// [`DataError`] if it cannot be read or is too large.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, DataError> {
+    let mut bytes = Vec::new();
     let opened = File::open(path);
     // One byte more than allowed tells a file that is too large.
-    match opened.and_then(|f| f.take(MAX_BYTES + 1).read_to_string(&mut text)) {
-        Err(source) => Err(DataError::Io { file, source }),
-        Ok(_) if text.len() as u64 > MAX_BYTES => Err(DataError::TooLarge(file)),
-        Ok(_) => Ok(text),
+    match opened.and_then(|f| f.take(MAX_BYTES + 1).read_to_end(&mut bytes)) {
+        Err(source) => Err(DataError::Io { file: name(path), source }),
+        Ok(_) if bytes.len() as u64 > MAX_BYTES => Err(DataError::TooLarge(name(path))),
+        Ok(_) => Ok(bytes),
     }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// One JSON value on each line; empty lines are skipped.

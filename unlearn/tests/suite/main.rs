@@ -3,6 +3,7 @@
 
 mod evaluation;
 mod export;
+mod scorer;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,148 @@
+//! Labelled texts from public data sets.
+//!
+//! Each set gives [`Example`]s: what is not known of a text is absent from its labels, and nothing
+//! is learned from it. Texts that are only for the test are never in another part, and a text that
+//! occurs twice is in one part only.
+
+mod davidson;
+mod hatecheck;
+mod redditbias;
+mod table;
+mod toxic_spans;
+mod wikitext;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use gateway_toxicity::Scores;
+use sha2::{Digest as _, Sha256};
+
+use crate::evaluation::DataError;
+
+pub use hatecheck::{Case, load_cases};
+
+/// What a text is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Weights are fitted to it.
+    Train,
+    /// Choices are made on it: epochs, calibration, thresholds.
+    Valid,
+    /// It is only reported on.
+    Test,
+}
+
+/// Where a text comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// Tweets: hateful, offensive or neither.
+    Davidson,
+    /// Comments with or without a bias against a group.
+    RedditBias,
+    /// Comments with a toxic part.
+    ToxicSpans,
+    /// Encyclopaedia sentences.
+    Wikitext,
+    /// Texts of our own grammar.
+    Grammar,
+}
+
+impl Source {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Davidson => "davidson",
+            Self::RedditBias => "redditbias",
+            Self::ToxicSpans => "toxic_spans",
+            Self::Wikitext => "wikitext2",
+            Self::Grammar => "grammar",
+        }
+    }
+}
+
+/// A text and what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// Where it comes from.
+    pub source: Source,
+    /// What it is for.
+    pub part: Part,
+    /// The text.
+    pub text: String,
+    /// 1 or 0 for each category that is known.
+    pub labels: Scores,
+}
+
+/// All examples of the data sets in `folder`, in a fixed order.
+///
+/// # Errors
+/// [`DataError`] if a file is missing or malformed.
+pub fn load(folder: &Path) -> Result<Vec<Example>, DataError> {
+    let mut examples = davidson::load(folder)?;
+    examples.extend(redditbias::load(folder)?);
+    examples.extend(toxic_spans::load(folder)?);
+    examples.extend(wikitext::load(folder)?);
+    let mut seen = HashSet::new();
+    examples.retain(|example| !example.text.is_empty() && seen.insert(key(&example.text)));
+    Ok(examples)
+}
+
+/// Which part a text is in where the set has no split of its own: 80, 10 and 10 of a hundred, by a
+/// digest of its letters, so that near copies stay together.
+fn part(text: &str) -> Part {
+    match key(text)[0] {
+        0..205 => Part::Train,
+        205..230 => Part::Valid,
+        230.. => Part::Test,
+    }
+}
+
+fn key(text: &str) -> [u8; 32] {
+    let letters = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase);
+    Sha256::digest(letters.collect::<String>().as_bytes()).into()
+}
+
+/// The text without what collecting it from a web page left in: entities, links, user names.
+fn cleaned(text: &str) -> String {
+    let text = text.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");
+    let text = text.replace("&#8220;", "\"").replace("&#8221;", "\"").replace("&#8217;", "'");
+    let words = text.split_whitespace().filter(|word| {
+        let is_link = word.starts_with("http://") || word.starts_with("https://");
+        let is_user = word.starts_with('@') && word.len() > 1;
+        !is_link && !is_user && *word != "RT"
+    });
+    words.map(without_entities).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// A word without numeric character references, such as those of emoji.
+fn without_entities(word: &str) -> String {
+    let mut kept = String::with_capacity(word.len());
+    let mut rest = word;
+    while let Some(start) = rest.find("&#") {
+        kept.push_str(&rest[..start]);
+        let digits = rest[start + 2..].bytes().take_while(u8::is_ascii_digit).count();
+        let end = start + 2 + digits;
+        rest = rest[end..].strip_prefix(';').unwrap_or(&rest[end..]);
+    }
+    kept + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cleaned_of_what_collecting_them_left_in() {
+        let raw = "!! RT @someone: so &amp; so&#128514;&#8230; https://t.co/abc  @ me&#";
+        assert_eq!(cleaned(raw), "!! so & so @ me");
+    }
+
+    #[test]
+    fn a_text_and_its_near_copy_are_in_the_same_part() {
+        let texts: Vec<_> = (0..200).map(|n| format!("Text number {n}")).collect();
+        assert!(texts.iter().all(|text| part(text) == part(&format!("{}!!", text.to_uppercase()))));
+        let train = texts.iter().filter(|text| part(text) == Part::Train).count();
+        assert!((140..180).contains(&train), "{train} of 200");
+    }
+}
