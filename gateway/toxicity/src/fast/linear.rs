@@ -93,17 +93,11 @@ impl Linear {
             sum.copy_from_slice(&self.bias[first..first + LANES]);
         }
         let weights = &self.weights[first * self.inputs..(first + LANES) * self.inputs];
-        for (input, weights) in weights.chunks_exact(LANES).enumerate() {
-            for n in 0..N {
-                let value = rows[n * self.inputs + input];
-                for lane in 0..LANES {
-                    let sum = &mut sums[n][lane];
-                    *sum = if FUSED {
-                        value.mul_add(weights[lane], *sum)
-                    } else {
-                        value * weights[lane] + *sum
-                    };
-                }
+        let (weights, _) = weights.as_chunks::<LANES>();
+        let rows: [&[f32]; N] = std::array::from_fn(|n| &rows[n * self.inputs..][..self.inputs]);
+        for (input, weights) in weights.iter().enumerate() {
+            for (sum, row) in sums.iter_mut().zip(rows) {
+                accumulate::<FUSED>(sum, row[input], weights);
             }
         }
         let count = LANES.min(self.outputs - first);
@@ -111,6 +105,18 @@ impl Linear {
             let start = n * self.outputs + first;
             out[start..start + count].copy_from_slice(&sum[..count]);
         }
+    }
+}
+
+/// Adds `value` times each weight.
+#[inline(always)]
+fn accumulate<const FUSED: bool>(sum: &mut [f32; LANES], value: f32, weights: &[f32; LANES]) {
+    for lane in 0..LANES {
+        sum[lane] = if FUSED {
+            value.mul_add(weights[lane], sum[lane])
+        } else {
+            value * weights[lane] + sum[lane]
+        };
     }
 }
 
