@@ -13,6 +13,8 @@ pub mod encoder;
 pub mod fast;
 mod scorer;
 mod scores;
+#[cfg(feature = "scripted")]
+pub mod scripted;
 mod windows;
 
 pub use category::Category;
