@@ -5,11 +5,12 @@ use std::fmt;
 use std::future::{Ready, ready};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use gateway_engine::EngineError;
 use gateway_wire::selection::{self, Selection};
 
 use crate::disconnect::Disconnect;
@@ -71,6 +72,25 @@ impl Note {
 }
 
 impl Call {
+    /// Waits for `work`, unless the client goes away before or the request has taken `limit`.
+    ///
+    /// # Errors
+    /// [`Code::ClientGone`] or [`Code::DeadlineExceeded`].
+    pub(crate) async fn wait<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = T>,
+    ) -> Result<T, ApiError> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = self.client.gone() => Err(ApiError::new(Code::ClientGone, "the client has hung up")),
+            () = tokio::time::sleep_until((self.started + limit).into()) => {
+                Err(EngineError::Deadline.into())
+            }
+        }
+    }
+
     /// Tells the log and the metrics which adapters apply.
     pub(crate) fn note(&self, model: &str, adapters: &Arc<str>) {
         tracing::Span::current().record("model", model).record("adapters", &**adapters);

@@ -9,6 +9,8 @@ use actix_web::{HttpResponse, ResponseError};
 use gateway_engine::{EngineError, QueueFull, SubmitError, TextError};
 use gateway_wire::{ErrorBody, ErrorDetail, RequestError};
 
+use crate::scoring::ScoringError;
+
 /// A failed request.
 #[derive(Debug)]
 pub struct ApiError {
@@ -226,6 +228,17 @@ impl From<RequestError> for ApiError {
 impl From<QueueFull> for ApiError {
     fn from(_: QueueFull) -> Self {
         Self::new(Code::QueueFull, "the queue is full; try again later")
+    }
+}
+
+impl From<ScoringError> for ApiError {
+    fn from(error: ScoringError) -> Self {
+        match error {
+            ScoringError::Overloaded => {
+                Self::new(Code::QueueFull, "too much text waits to be scored; try again later")
+            }
+            ScoringError::Failed => Self::internal(error),
+        }
     }
 }
 

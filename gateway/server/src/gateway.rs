@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::metrics::{Metrics, OTHER, SetLabels};
-use crate::settings::{Limits, Policy, Settings, StreamSettings};
+use crate::moderation::{Moderation, ModerationError};
+use crate::settings::{Limits, ModerationSettings, Policy, Settings, StreamSettings};
+use crate::startup::Loaded;
 
 /// The gateway's state.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub struct Gateway {
     pub(crate) limits: Limits,
     pub(crate) stream: StreamSettings,
     pub(crate) policy: Policy,
+    moderation: ModerationSettings,
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
     pub(crate) sets: SetLabels,
@@ -32,6 +35,7 @@ pub struct Gateway {
 pub(crate) struct Served {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) moderation: Arc<Moderation>,
     /// Seconds since the epoch.
     pub(crate) since: u64,
 }
@@ -59,6 +63,7 @@ impl Gateway {
             limits: settings.limits,
             stream: settings.stream,
             policy: settings.policy.clone(),
+            moderation: settings.moderation.clone(),
             metrics: Metrics::new(&registry)?,
             registry,
             sets: SetLabels::new(settings.adapter_sets),
@@ -69,11 +74,18 @@ impl Gateway {
     }
 
     /// Begins to serve; what is served never changes afterwards.
-    pub fn serve(&self, engine: Arc<dyn Engine>, catalogue: Arc<Catalogue>) {
+    ///
+    /// # Errors
+    /// If the settings ask for more moderation than what is loaded can do.
+    pub fn serve(&self, loaded: Loaded) -> Result<(), ModerationError> {
+        let moderation = Moderation::start(&self.moderation, loaded.scorer, &self.metrics)?;
+        let moderation = Arc::new(moderation);
+        let Loaded { engine, catalogue, .. } = loaded;
         let since = clock::since_epoch().as_secs();
-        if self.served.set(Served { engine, catalogue, since }).is_ok() {
+        if self.served.set(Served { engine, catalogue, moderation, since }).is_ok() {
             self.enter(Phase::Ready);
         }
+        Ok(())
     }
 
     /// What is served.

@@ -2,7 +2,7 @@
 //!
 //! A request's walk: [`routes`] parse the body into wire types, take a permit, resolve adapter
 //! names to leases, turn text into tokens, and submit jobs to the engine; `generation` follows the
-//! jobs and `replies` writes what they say, in one piece or as a stream.
+//! jobs, `moderation` lets pass what they say, and `replies` writes what they say, in one piece or as a stream.
 //!
 //! **Invariant:** one permit lives from admission to the last token, and no request is served by
 //! the base model because something that it named was not there.
@@ -18,10 +18,12 @@ mod gateway;
 mod generation;
 pub mod local;
 mod metrics;
+mod moderation;
 mod observe;
 pub mod reference;
 mod replies;
 pub mod routes;
+mod scoring;
 pub mod settings;
 pub mod shutdown;
 pub mod startup;
@@ -30,3 +32,4 @@ pub mod telemetry;
 pub use error::{ApiError, Code, INVALID_CODES};
 pub use gateway::{Gateway, Phase};
 pub use metrics::Metrics;
+pub use moderation::{Mode, ModerationError, OnFailure, Policy as ModerationPolicy};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use adapters::{BaseModel, Catalogue, CatalogueSettings, Digest, Limits};
 use anyhow::Context as _;
 use gateway_engine::{LocalEngine, LocalSettings};
+use gateway_toxicity::{FastScorer, Scorer as _};
 use model::source::{FetchError, ModelSource, ModelStore};
 use model::{Model, ServedPrecision};
 
@@ -15,7 +16,7 @@ use crate::startup::Loaded;
 /// Where adapters that come with the sources lie, from their root.
 const SHIPPED: &str = "adapters/shipped";
 
-/// Loads the model, fetching it if it is not there yet, and then the adapters.
+/// Loads the model, fetching it if it is not there yet, then the adapters and the scorer.
 ///
 /// # Errors
 /// If the model cannot be had or served, or the adapter folder cannot be used. An adapter that
@@ -31,7 +32,13 @@ pub fn load(settings: &Settings) -> anyhow::Result<Loaded> {
     };
     let engine = LocalEngine::start(model, &engine_settings(settings.engine))?;
     let catalogue = open_catalogue(settings, base)?;
-    Ok(Loaded { engine: Arc::new(engine), catalogue: Arc::new(catalogue) })
+    let scorer = FastScorer::embedded().context("the scorer cannot be used")?;
+    tracing::info!(version = scorer.version(), "scorer loaded");
+    Ok(Loaded {
+        engine: Arc::new(engine),
+        catalogue: Arc::new(catalogue),
+        scorer: Arc::new(scorer),
+    })
 }
 
 fn with_hint(error: FetchError) -> anyhow::Error {

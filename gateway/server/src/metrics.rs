@@ -25,6 +25,14 @@ const FIRST_TOKEN_SECONDS: [f64; 16] =
 const OUTPUT_TOKEN_SECONDS: [f64; 15] =
     [0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5];
 
+/// Buckets of probabilities: even in the middle, finer where scorers are sure.
+const SCORES: [f64; 17] =
+    [0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999];
+
+/// Buckets of scoring, and of waiting for it.
+const SCORER_SECONDS: [f64; 12] =
+    [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
+
 /// Buckets of loading an adapter.
 const LOAD_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
@@ -89,5 +97,25 @@ family::metrics! {
         adapter_swaps: IntCounterVec("lethe_adapter_swaps_total", ["adapter"]),
         /// Adapter names taken away.
         adapter_unloads: IntCounter("lethe_adapter_unloads_total", []),
+        /// Highest score of a prompt or an answer, in [0, 1]. One observation a text and category.
+        toxicity_score: HistogramVec("lethe_toxicity_score", ["direction", "category", "adapters", "scorer"], SCORES),
+        /// Prompts and answers whose score reached the category's threshold.
+        moderation_flagged: IntCounterVec("lethe_moderation_flagged_total", ["direction", "category", "adapters"]),
+        /// Prompts refused and answers cut short, because they were flagged or could not be scored.
+        moderation_blocked: IntCounterVec("lethe_moderation_blocked_total", ["direction", "reason", "adapters"]),
+        /// The scorer that is served; its value is 1.
+        scorer_info: IntGaugeVec("lethe_scorer_info", ["version"]),
+        /// Time to score a batch of windows.
+        scorer_seconds: HistogramVec("lethe_scorer_seconds", [], SCORER_SECONDS),
+        /// Time that a job waited for the scorer.
+        scorer_queue_seconds: HistogramVec("lethe_scorer_queue_seconds", [], SCORER_SECONDS),
+        /// Jobs that wait for the scorer.
+        scorer_waiting: IntGauge("lethe_scorer_jobs_waiting", []),
+        /// Windows scored.
+        scorer_windows: IntCounter("lethe_scorer_windows_total", []),
+        /// Jobs that were not scored because too many waited.
+        scorer_dropped: IntCounter("lethe_scorer_jobs_dropped_total", []),
+        /// Jobs that were not scored because the scorer failed.
+        scorer_failed: IntCounter("lethe_scorer_jobs_failed_total", []),
     }
 }

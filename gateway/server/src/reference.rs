@@ -89,8 +89,9 @@ fn metrics() -> String {
     let mut page = format!(
         "{NOTE}# Metrics\n\nAt `/metrics` of the operations listener. `adapters` is the set of \
          adapters of a request by name, such as `gender+race`, `none` for the base model, `other` \
-         beyond the limit `metrics.adapter_sets`, and empty for routes that take none. The gauges \
-         that LoRA-aware schedulers read (`vllm:lora_requests_info` and three more) are at \
+         beyond the limit `metrics.adapter_sets`, and empty for routes that take none. `direction` is \
+         `input` for prompts and `output` for answers, `category` one of the scorer's, `scorer` its \
+         version, and `reason` is `flagged` or `unscored`. The gauges that LoRA-aware schedulers read (`vllm:lora_requests_info` and three more) are at \
          `/metrics/vllm`.\n\n| name | kind | labels | what |\n|---|---|---|---|\n"
     );
     for (name, family, labels, help) in Metrics::ALL {

@@ -4,11 +4,12 @@ pub(crate) mod chat;
 pub(crate) mod completions;
 
 use gateway_engine::Engine;
-use gateway_wire::{Applied, Delivery, Usage};
+use gateway_wire::{Applied, Delivery};
 
 use crate::choice::Choice;
 use crate::error::ApiError;
-use crate::generation::{Answer, Frames};
+use crate::generation::{Answer, Closing, Frames};
+use crate::moderation::Plan;
 use crate::{chance, clock};
 
 /// How one of the two APIs writes its replies.
@@ -17,7 +18,10 @@ pub(crate) trait Reply: Frames + 'static {
     ///
     /// # Errors
     /// If an answer has no end.
-    fn whole(&mut self, answers: Vec<Answer>, usage: Usage) -> Result<String, ApiError>;
+    fn whole(&mut self, answers: Vec<Answer>, closing: Closing) -> Result<String, ApiError>;
+
+    /// Leaves out the prompts, because one of them was blocked.
+    fn withhold_prompts(&mut self) {}
 }
 
 /// What all parts of a reply have in common.
@@ -48,14 +52,22 @@ impl UsageChunk {
 
 impl Head {
     /// The head of a reply whose id begins with `prefix`.
-    pub(crate) fn new(prefix: &str, engine: &dyn Engine, choice: &Choice) -> Self {
+    pub(crate) fn new(
+        prefix: &str,
+        engine: &dyn Engine,
+        choice: &Choice,
+        plan: Option<&Plan>,
+    ) -> Self {
         let model = engine.model();
         Self {
             id: format!("{prefix}-{}", chance::id()),
             created: clock::since_epoch().as_secs(),
             model: model.name.clone(),
             fingerprint: model.fingerprint.clone(),
-            applied: choice.applied.clone(),
+            applied: Applied {
+                scorer: plan.map(|plan| plan.scorer().to_owned()),
+                ..choice.applied.clone()
+            },
         }
     }
 }

@@ -5,6 +5,7 @@ mod chat;
 mod completions;
 mod llama;
 mod models;
+mod moderations;
 mod ops;
 mod tokens;
 mod vllm;
@@ -32,6 +33,7 @@ pub fn configure(config: &mut ServiceConfig) {
     config
         .service(resource("/v1/chat/completions", [post().to(chat::create)]))
         .service(resource("/v1/completions", [post().to(completions::create)]))
+        .service(resource("/v1/moderations", [post().to(moderations::create)]))
         .service(resource("/v1/models", [get().to(models::list)]))
         .service(resource("/v1/models/{model}", [get().to(models::get)]))
         .service(resource("/v1/adapters", [get().to(adapters::list), post().to(adapters::load)]))
@@ -78,11 +80,14 @@ async fn respond<R: Reply>(
     let Prepared { order, mut reply, delivery } = prepared;
     let mut response = HttpResponse::Ok();
     response.insert_header((selection::HEADER, order.choice.header.as_str()));
-    let mut run = order.start(gateway, gateway.served()?, call, permit)?;
+    let mut run = order.start(gateway, gateway.served()?, call, permit).await?;
+    if run.is_refused() {
+        reply.withhold_prompts();
+    }
     match delivery {
         Delivery::Whole => {
             let answers = run.collect(&call.client).await?;
-            let body = reply.whole(answers, run.usage())?;
+            let body = reply.whole(answers, run.closing())?;
             Ok(response.content_type(ContentType::json()).body(body))
         }
         Delivery::Stream { .. } => {

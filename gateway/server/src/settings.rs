@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gateway_toxicity::Category;
 use gateway_wire::Selection;
 use gateway_wire::selection::ScaleBounds;
 
@@ -19,6 +20,8 @@ pub use keys::{KEYS, Key};
 pub use reader::{Effective, Presets, Source};
 
 use reader::Reader;
+
+use crate::moderation::{Mode, OnFailure, Policy as ModerationPolicy};
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -34,6 +37,7 @@ pub struct Settings {
     pub stream: StreamSettings,
     pub shutdown: ShutdownSettings,
     pub policy: Policy,
+    pub moderation: ModerationSettings,
     pub log: LogSettings,
     pub adapter_sets: usize,
     /// Each key, its value and where that came from, for the log.
@@ -91,6 +95,16 @@ pub struct Policy {
     pub bounds: ScaleBounds,
     pub default: Selection,
     pub presets: Presets,
+}
+
+/// What is scored and blocked for all requests.
+#[derive(Debug, Clone)]
+pub struct ModerationSettings {
+    pub policy: ModerationPolicy,
+    /// In place of the scorer's own.
+    pub thresholds: Vec<(Category, f32)>,
+    /// How many jobs may wait for the scorer.
+    pub queue_jobs: usize,
 }
 
 /// What is logged, and how.
@@ -156,6 +170,7 @@ impl Settings {
                 drain: reader.seconds("shutdown.drain_seconds"),
             },
             policy: read_policy(&mut reader),
+            moderation: read_moderation(&mut reader),
             log: LogSettings {
                 format: reader.one_of(
                     "log.format",
@@ -209,5 +224,21 @@ fn read_policy(reader: &mut Reader) -> Policy {
         bounds,
         default: reader.selection("default_adapters"),
         presets: reader.presets(bounds),
+    }
+}
+
+fn read_moderation(reader: &mut Reader) -> ModerationSettings {
+    const MODES: [(&str, Mode); 3] =
+        [("off", Mode::Off), ("score", Mode::Score), ("block", Mode::Block)];
+    const ON_FAILURE: [(&str, OnFailure); 2] =
+        [("closed", OnFailure::Closed), ("open", OnFailure::Open)];
+    ModerationSettings {
+        policy: ModerationPolicy {
+            input: reader.one_of("moderation.input", &MODES),
+            output: reader.one_of("moderation.output", &MODES),
+            on_failure: reader.one_of("moderation.on_failure", &ON_FAILURE),
+        },
+        thresholds: reader.thresholds("moderation.thresholds"),
+        queue_jobs: reader.count("scoring.queue_jobs", 1..=1 << 20),
     }
 }

@@ -12,6 +12,7 @@ use actix_web::{App, HttpServer};
 use adapters::Catalogue;
 use anyhow::Context as _;
 use gateway_engine::Engine;
+use gateway_toxicity::Scorer;
 use prometheus::Registry;
 use tokio::sync::oneshot;
 
@@ -26,6 +27,8 @@ use crate::shutdown::{self, Close, Ending};
 pub struct Loaded {
     pub engine: Arc<dyn Engine>,
     pub catalogue: Arc<Catalogue>,
+    /// What scores prompts and answers.
+    pub scorer: Arc<dyn Scorer>,
 }
 
 /// Both servers, bound and not yet running.
@@ -108,8 +111,9 @@ async fn begin(
     // Nobody receives once the program ends.
     std::thread::Builder::new().name("loader".to_owned()).spawn(move || sender.send(load()))?;
     let loaded = loaded.await.context("loading was given up")??;
-    tracing::info!(model = loaded.engine.model().name, "ready");
-    gateway.serve(loaded.engine, loaded.catalogue);
+    let model = loaded.engine.model().name.clone();
+    gateway.serve(loaded)?;
+    tracing::info!(model, "ready");
     std::future::pending().await
 }
 

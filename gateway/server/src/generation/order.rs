@@ -1,21 +1,28 @@
 //! What a handler wants generated.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use gateway_engine::{Grammar, Job, Limits, Logprobs, Permit, Priority, Sampling};
+use gateway_engine::{Generation, Grammar, Job, Limits, Logprobs, Permit, Priority, Sampling};
 use gateway_wire::{Options, ResponseFormat};
 
 use super::Run;
+use super::run::Moderated;
+use super::slot::Slot;
 use super::tally::Tally;
 use crate::call::Call;
 use crate::chance;
 use crate::choice::Choice;
 use crate::error::ApiError;
 use crate::gateway::{Gateway, Served};
+use crate::moderation::{Admission, Plan, Prompts};
 
 /// What is to be generated: `options.n` answers to each prompt.
 pub(crate) struct Order {
     pub(crate) prompts: Vec<Vec<u32>>,
+    /// The texts of each prompt, if the plan reads them.
+    pub(crate) texts: Vec<Vec<String>>,
+    pub(crate) plan: Option<Plan>,
     pub(crate) options: Options,
     pub(crate) format: ResponseFormat,
     pub(crate) logprobs: Logprobs,
@@ -23,18 +30,47 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Starts the jobs. The permit is theirs, and the run's until it is dropped.
+    /// Has the prompts judged where they may be blocked, and starts the jobs of those that pass.
+    /// The permit is theirs, and the run's until it is dropped.
     ///
     /// # Errors
-    /// If one of them can never run; then none runs.
-    pub(crate) fn start(
-        self,
+    /// If one of the jobs can never run; then none runs.
+    pub(crate) async fn start(
+        mut self,
         gateway: &Arc<Gateway>,
         served: &Served,
         call: &Call,
         permit: Permit,
     ) -> Result<Run, ApiError> {
         let permit = Arc::new(permit);
+        let deadline = call.started + gateway.limits.deadline;
+        let judged = call.wait(gateway.limits.deadline, self.judge()).await?;
+        let slots = if matches!(judged, Some((Admission::Blocked, _))) {
+            let answers = self.prompts.len() * self.options.n;
+            (0..answers).map(|_| Slot::refused()).collect()
+        } else {
+            self.slots(self.submit(served, deadline, &permit)?)
+        };
+        let moderation = self.plan.take().map(|plan| {
+            let prompts = judged.map_or_else(|| plan.watch(&self.texts), |(_, prompts)| prompts);
+            Moderated { plan, prompts }
+        });
+        let prompt_tokens = self.prompts.iter().map(Vec::len).collect();
+        let tally = Tally::new(gateway, call, &self.choice, prompt_tokens, self.options.n);
+        Ok(Run::new(slots, tally, moderation, deadline, permit))
+    }
+
+    /// Waits for the prompts' scores if they decide whether the engine may have the prompts.
+    async fn judge(&self) -> Option<(Admission, Prompts)> {
+        self.plan.as_ref()?.judge(&self.texts).await
+    }
+
+    fn submit(
+        &self,
+        served: &Served,
+        deadline: Instant,
+        permit: &Arc<Permit>,
+    ) -> Result<Vec<Generation>, ApiError> {
         let seed = self.options.seed.unwrap_or_else(chance::bits);
         let mut generations = Vec::with_capacity(self.prompts.len() * self.options.n);
         for prompt in &self.prompts {
@@ -49,14 +85,22 @@ impl Order {
                     companions: Vec::new(),
                     comparison: None,
                     priority: Priority::Foreground,
-                    deadline: call.started + gateway.limits.deadline,
-                    permit: Arc::clone(&permit),
+                    deadline,
+                    permit: Arc::clone(permit),
                 };
                 generations.push(served.engine.submit(job)?);
             }
         }
-        let tally = Tally::new(gateway, call, &self.choice, self.options.n);
-        Ok(Run::new(generations, tally, permit))
+        Ok(generations)
+    }
+
+    /// Each generation with its moderator.
+    fn slots(&self, generations: Vec<Generation>) -> Vec<Slot> {
+        let stop_bytes = self.options.stop.iter().map(String::len).max().unwrap_or(0);
+        // Who asks for no token gets no answer that could have a score.
+        let plan = self.plan.as_ref().filter(|_| self.options.max_tokens != Some(0));
+        let moderator = || plan?.moderator(stop_bytes);
+        generations.into_iter().map(|generation| Slot::running(generation, moderator())).collect()
     }
 
     fn sampling(&self, seed: u64) -> Sampling {

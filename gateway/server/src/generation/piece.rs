@@ -14,6 +14,25 @@ pub(crate) struct Piece {
     pub(crate) finish: Option<FinishReason>,
 }
 
+impl Piece {
+    /// The end of an answer that moderation cuts short.
+    pub(crate) fn filtered() -> Self {
+        Self { finish: Some(FinishReason::ContentFilter), ..Self::default() }
+    }
+
+    /// The same, and the next one after it.
+    pub(crate) fn and(mut self, next: Self) -> Self {
+        self.text.push_str(&next.text);
+        self.tokens.extend(next.tokens);
+        Self { prompt: self.prompt.or(next.prompt), finish: next.finish, ..self }
+    }
+
+    /// Whether there is nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl From<Chunk> for Piece {
     fn from(chunk: Chunk) -> Self {
         let finish = chunk.finish.map(|finish| match finish.reason {

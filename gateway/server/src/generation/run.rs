@@ -4,39 +4,73 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
-use futures_util::Stream as _;
-use gateway_engine::{Chunk, EngineError, Generation, Permit};
-use gateway_wire::Usage;
+use gateway_engine::{EngineError, Permit};
+use gateway_wire::{ChatModeration, FinishReason, Usage};
+use tokio::time::{Sleep, sleep_until};
 
 use super::Piece;
+use super::slot::Slot;
 use super::tally::Tally;
+use crate::moderation::{Plan, Prompts};
 
-/// The pieces of several answers as they come. Dropping it cancels what still runs.
+/// The pieces of several answers as they may leave. Dropping it cancels what still runs.
 pub(crate) struct Run {
-    /// `None` where the generation has ended.
-    generations: Vec<Option<Generation>>,
+    slots: Vec<Slot>,
     /// Which is asked first next time, so that none waits for the others.
     turn: usize,
     tally: Tally,
+    moderation: Option<Moderated>,
+    /// The engine keeps the deadline of what it generates; this is for what waits for the scorer.
+    deadline: Pin<Box<Sleep>>,
     // Last: the place is free when all is told.
     _permit: Arc<Permit>,
 }
 
+/// The plan of a request, and what is known of its prompts.
+pub(super) struct Moderated {
+    pub(super) plan: Plan,
+    pub(super) prompts: Prompts,
+}
+
+/// What is told after the last answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Closing {
+    pub(crate) usage: Usage,
+    /// If it was asked for.
+    pub(crate) moderation: Option<ChatModeration>,
+}
+
 impl Run {
-    pub(super) fn new(generations: Vec<Generation>, tally: Tally, permit: Arc<Permit>) -> Self {
-        let generations = generations.into_iter().map(Some).collect();
-        Self { generations, turn: 0, tally, _permit: permit }
+    pub(super) fn new(
+        slots: Vec<Slot>,
+        tally: Tally,
+        moderation: Option<Moderated>,
+        deadline: Instant,
+        permit: Arc<Permit>,
+    ) -> Self {
+        let deadline = Box::pin(sleep_until(deadline.into()));
+        Self { slots, turn: 0, tally, moderation, deadline, _permit: permit }
     }
 
     /// How many answers there will be.
     pub(crate) fn answers(&self) -> usize {
-        self.generations.len()
+        self.slots.len()
     }
 
-    /// What it took so far; whole at the end.
-    pub(crate) fn usage(&self) -> Usage {
-        self.tally.usage()
+    /// Whether a prompt was blocked, and so all answers are.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.slots.iter().all(Slot::is_refused)
+    }
+
+    /// What is told at the end; whole only then.
+    pub(crate) fn closing(&self) -> Closing {
+        let report = |moderated: &Moderated| {
+            let answers: Vec<_> = self.slots.iter().filter_map(Slot::outcome).collect();
+            moderated.plan.report(moderated.prompts.outcomes(), &answers)
+        };
+        Closing { usage: self.tally.usage(), moderation: self.moderation.as_ref().and_then(report) }
     }
 
     /// The next piece of any answer; `None` when all have ended. Nothing comes after an error.
@@ -51,41 +85,39 @@ impl Run {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<(usize, Piece), EngineError>>> {
-        let count = self.generations.len();
+        let count = self.slots.len();
         let mut live = false;
         for index in (self.turn..count).chain(0..self.turn) {
-            let Some(generation) = &mut self.generations[index] else { continue };
-            live = true;
-            match Pin::new(generation).poll_next(context) {
-                Poll::Pending => {}
-                Poll::Ready(Some(Ok(chunk))) => {
-                    return Poll::Ready(Some(Ok(self.note(index, chunk))));
+            let tally = &mut self.tally;
+            match self.slots[index].poll_next(context, |chunk| tally.note(index, chunk)) {
+                Poll::Pending => live = true,
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(Ok(piece))) => {
+                    self.turn = (index + 1) % count;
+                    if piece.finish == Some(FinishReason::ContentFilter) {
+                        self.tally.cut(index);
+                    }
+                    return Poll::Ready(Some(Ok((index, piece))));
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(self.fail(error)))),
-                Poll::Ready(None) => {
-                    let error = EngineError::Internal("a generation had no end".to_owned());
-                    return Poll::Ready(Some(Err(self.fail(error))));
-                }
             }
         }
-        if live {
-            return Poll::Pending;
+        live |= self.prompts_are_awaited(context);
+        if !live {
+            self.tally.end();
+            return Poll::Ready(None);
         }
-        self.tally.end();
-        Poll::Ready(None)
+        self.deadline.as_mut().poll(context).map(|()| Some(Err(self.fail(EngineError::Deadline))))
     }
 
-    fn note(&mut self, index: usize, chunk: Chunk) -> (usize, Piece) {
-        self.turn = (index + 1) % self.generations.len();
-        self.tally.note(index, &chunk);
-        if chunk.finish.is_some() {
-            self.generations[index] = None;
-        }
-        (index, chunk.into())
+    /// Whether scores of prompts that are to be told are still on their way.
+    fn prompts_are_awaited(&mut self, context: &mut Context<'_>) -> bool {
+        let prompts = self.moderation.as_mut().map(|moderated| &mut moderated.prompts);
+        prompts.is_some_and(|prompts| prompts.poll_known(context).is_pending())
     }
 
     fn fail(&mut self, error: EngineError) -> EngineError {
-        self.generations.iter_mut().for_each(|generation| *generation = None);
+        self.slots.iter_mut().for_each(Slot::cancel);
         self.tally.end();
         error
     }

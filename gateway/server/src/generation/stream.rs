@@ -10,9 +10,9 @@ use actix_web::web::Bytes;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use gateway_engine::EngineError;
-use gateway_wire::{Usage, sse};
+use gateway_wire::sse;
 
-use super::{Piece, Run};
+use super::{Closing, Piece, Run};
 use crate::call::Call;
 use crate::disconnect::Disconnect;
 use crate::error::ApiError;
@@ -25,7 +25,7 @@ pub(crate) trait Frames {
     /// For a piece of answer `index`.
     fn piece(&mut self, index: usize, piece: Piece) -> Events;
     /// After the last piece.
-    fn closing(&mut self, usage: Usage) -> Events;
+    fn closing(&mut self, closing: Closing) -> Events;
 }
 
 /// Events, each with its empty line at the end.
@@ -102,7 +102,7 @@ impl<F: Frames> Streaming<F> {
             Some(Err(error)) => Some(self.failed(error)),
             None => {
                 self.stage = Stage::Closed;
-                let closing = self.frames.closing(self.run.usage());
+                let closing = self.frames.closing(self.run.closing());
                 Some(self.written(closing.map(|events| events + sse::DONE)))
             }
         }

@@ -18,6 +18,8 @@ pub(super) struct Tally {
     adapters: Arc<str>,
     names: Vec<Arc<str>>,
     started: Instant,
+    /// Of each prompt.
+    prompt_tokens: Vec<usize>,
     answers_per_prompt: usize,
     answers: Vec<Answer>,
     ended: bool,
@@ -38,6 +40,7 @@ impl Tally {
         gateway: &Arc<Gateway>,
         call: &Call,
         choice: &Choice,
+        prompt_tokens: Vec<usize>,
         answers_per_prompt: usize,
     ) -> Self {
         let names = choice.vector.entries().iter();
@@ -47,17 +50,15 @@ impl Tally {
             adapters: Arc::clone(&choice.label),
             names: names.map(|entry| gateway.sets.label(entry.lease.name().as_str())).collect(),
             started: call.started,
+            answers: vec![Answer::default(); prompt_tokens.len() * answers_per_prompt],
+            prompt_tokens,
             answers_per_prompt,
-            answers: Vec::new(),
             ended: false,
         }
     }
 
     /// Counts a chunk.
     pub(super) fn note(&mut self, index: usize, chunk: &Chunk) {
-        if self.answers.len() <= index {
-            self.answers.resize(index + 1, Answer::default());
-        }
         let answer = &mut self.answers[index];
         if !chunk.tokens.is_empty() {
             let now = clock::now();
@@ -70,6 +71,12 @@ impl Tally {
             answer.cached_tokens = finish.cached_tokens;
             answer.completion_tokens = finish.completion_tokens;
         }
+    }
+
+    /// The answer has come to its end before its generation has.
+    pub(super) fn cut(&mut self, index: usize) {
+        let prompt = index / self.answers_per_prompt.max(1);
+        self.answers[index].prompt_tokens = self.prompt_tokens[prompt];
     }
 
     /// All jobs have come to their end, good or bad.

@@ -3,12 +3,12 @@
 use gateway_engine::ScoredToken;
 use gateway_wire::{
     ChatChoice, ChatChunk, ChatCompletion, ChatLogprobs, ChunkChoice, Delta, ReplyMessage,
-    TokenLogprob, TopLogprob, Usage, sse,
+    TokenLogprob, TopLogprob, sse,
 };
 
 use super::{Head, Reply, UsageChunk};
 use crate::error::ApiError;
-use crate::generation::{Answer, Events, Frames, Piece};
+use crate::generation::{Answer, Closing, Events, Frames, Piece};
 
 const ASSISTANT: &str = "assistant";
 
@@ -46,7 +46,7 @@ impl ChatReply {
 }
 
 impl Reply for ChatReply {
-    fn whole(&mut self, answers: Vec<Answer>, usage: Usage) -> Result<String, ApiError> {
+    fn whole(&mut self, answers: Vec<Answer>, closing: Closing) -> Result<String, ApiError> {
         let choices = answers.into_iter().enumerate().map(|(index, answer)| {
             let reason = answer.finish.ok_or_else(|| ApiError::internal("an answer has no end"))?;
             Ok(ChatChoice {
@@ -63,8 +63,8 @@ impl Reply for ChatReply {
             model: &self.head.model,
             system_fingerprint: &self.head.fingerprint,
             choices: choices.collect::<Result<_, ApiError>>()?,
-            usage,
-            moderation: None,
+            usage: closing.usage,
+            moderation: closing.moderation,
             lethe: &self.head.applied,
         };
         serde_json::to_string(&reply).map_err(ApiError::internal)
@@ -99,14 +99,17 @@ impl Frames for ChatReply {
         Ok(events)
     }
 
-    fn closing(&mut self, usage: Usage) -> Events {
-        match self.usage {
-            UsageChunk::Unwanted => Ok(String::new()),
-            UsageChunk::Wanted => {
-                let chunk = ChatChunk { usage: Some(Some(usage)), ..self.chunk_with(Vec::new()) };
-                sse::json_event(&chunk)
-            }
+    fn closing(&mut self, closing: Closing) -> Events {
+        let mut events = String::new();
+        if closing.moderation.is_some() {
+            let last = self.chunk_with(Vec::new());
+            events += &sse::json_event(&ChatChunk { moderation: closing.moderation, ..last })?;
         }
+        if self.usage == UsageChunk::Wanted {
+            let last = self.chunk_with(Vec::new());
+            events += &sse::json_event(&ChatChunk { usage: Some(Some(closing.usage)), ..last })?;
+        }
+        Ok(events)
     }
 }
 

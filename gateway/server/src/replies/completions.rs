@@ -2,13 +2,12 @@
 
 use gateway_engine::ScoredToken;
 use gateway_wire::{
-    Completion, CompletionChoice, CompletionChunk, CompletionChunkChoice, CompletionLogprobs,
-    Usage, sse,
+    Completion, CompletionChoice, CompletionChunk, CompletionChunkChoice, CompletionLogprobs, sse,
 };
 
 use super::{Head, Reply, UsageChunk};
 use crate::error::ApiError;
-use crate::generation::{Answer, Events, Frames, Piece};
+use crate::generation::{Answer, Closing, Events, Frames, Piece};
 
 /// Writes a completion's replies.
 pub(crate) struct CompletionReply {
@@ -81,7 +80,7 @@ impl CompletionReply {
 }
 
 impl Reply for CompletionReply {
-    fn whole(&mut self, answers: Vec<Answer>, usage: Usage) -> Result<String, ApiError> {
+    fn whole(&mut self, answers: Vec<Answer>, closing: Closing) -> Result<String, ApiError> {
         let mut choices = Vec::with_capacity(answers.len());
         for (index, answer) in answers.into_iter().enumerate() {
             let reason = answer.finish.ok_or_else(|| ApiError::internal("an answer has no end"))?;
@@ -99,11 +98,15 @@ impl Reply for CompletionReply {
             model: &self.head.model,
             system_fingerprint: &self.head.fingerprint,
             choices,
-            usage,
-            moderation: None,
+            usage: closing.usage,
+            moderation: closing.moderation,
             lethe: &self.head.applied,
         };
         serde_json::to_string(&reply).map_err(ApiError::internal)
+    }
+
+    fn withhold_prompts(&mut self) {
+        self.echoes.clear();
     }
 }
 
@@ -140,14 +143,19 @@ impl Frames for CompletionReply {
         Ok(events)
     }
 
-    fn closing(&mut self, usage: Usage) -> Events {
-        match self.usage {
-            UsageChunk::Unwanted => Ok(String::new()),
-            UsageChunk::Wanted => {
-                let last = self.chunk_with(Vec::new());
-                sse::json_event(&CompletionChunk { usage: Some(Some(usage)), ..last })
-            }
+    fn closing(&mut self, closing: Closing) -> Events {
+        let mut events = String::new();
+        if closing.moderation.is_some() {
+            let last = self.chunk_with(Vec::new());
+            events +=
+                &sse::json_event(&CompletionChunk { moderation: closing.moderation, ..last })?;
         }
+        if self.usage == UsageChunk::Wanted {
+            let last = self.chunk_with(Vec::new());
+            let usage = Some(Some(closing.usage));
+            events += &sse::json_event(&CompletionChunk { usage, ..last })?;
+        }
+        Ok(events)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data};
 use gateway_engine::{ChatMessage, Engine, Logprobs};
-use gateway_wire::{ChatRequest, Message, RequestError};
+use gateway_wire::{ChatRequest, Message};
 
 use super::{Prepared, respond};
 use crate::body::JsonBody;
@@ -14,6 +14,7 @@ use crate::choice;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::generation::Order;
+use crate::moderation::Plan;
 use crate::replies::chat::ChatReply;
 use crate::replies::{Head, UsageChunk};
 
@@ -35,18 +36,21 @@ async fn prepare(
     call: &Call,
     request: ChatRequest,
 ) -> Result<Prepared<ChatReply>, ApiError> {
-    if request.moderation.is_some() {
-        return Err(RequestError::unsupported("moderation").into());
-    }
     let served = gateway.served()?;
     let choice = choice::resolve(gateway, served, &request.model, request.adapters, call)?;
+    let plan = served.moderation.plan(request.moderation.as_ref(), &choice.label)?;
     let reply = ChatReply {
-        head: Head::new("chatcmpl", &*served.engine, &choice),
+        head: Head::new("chatcmpl", &*served.engine, &choice, plan.as_ref()),
         usage: UsageChunk::of(request.delivery),
         logprobs: request.logprobs.is_some(),
     };
+    let content = |message: &Message| message.content.clone();
+    let reads = plan.as_ref().is_some_and(Plan::reads_prompts);
+    let texts = reads.then(|| request.messages.iter().map(content).collect());
     let order = Order {
+        texts: texts.into_iter().collect(),
         prompts: vec![render(&served.engine, request.messages).await?],
+        plan,
         options: request.options,
         format: request.format,
         logprobs: Logprobs { generated: request.logprobs, prompt: None },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data};
 use gateway_engine::{ControlTokens, Engine, Logprobs, TextError};
-use gateway_wire::{CompletionRequest, Prompt, RequestError};
+use gateway_wire::{CompletionRequest, Prompt};
 
 use super::{Prepared, respond};
 use crate::body::JsonBody;
@@ -14,6 +14,7 @@ use crate::choice;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::generation::Order;
+use crate::moderation::Plan;
 use crate::replies::completions::CompletionReply;
 use crate::replies::{Head, UsageChunk};
 
@@ -35,22 +36,23 @@ async fn prepare(
     call: &Call,
     request: CompletionRequest,
 ) -> Result<Prepared<CompletionReply>, ApiError> {
-    if request.moderation.is_some() {
-        return Err(RequestError::unsupported("moderation").into());
-    }
     let served = gateway.served()?;
     let choice = choice::resolve(gateway, served, &request.model, request.adapters, call)?;
-    let head = Head::new("cmpl", &*served.engine, &choice);
+    let plan = served.moderation.plan(request.moderation.as_ref(), &choice.label)?;
+    let head = Head::new("cmpl", &*served.engine, &choice, plan.as_ref());
     let usage = UsageChunk::of(request.delivery);
     let mut reply = CompletionReply::new(head, usage, request.logprobs.is_some());
-    let prompts = tokenize(&served.engine, request.prompts, request.echo).await?;
-    let (prompts, echoes) = prompts.into_iter().unzip();
+    let reads = plan.as_ref().is_some_and(Plan::reads_prompts);
+    let prompts = tokenize(&served.engine, request.prompts, reads || request.echo).await?;
+    let (prompts, texts): (Vec<_>, Vec<_>) = prompts.into_iter().unzip();
     if request.echo {
-        reply = reply.echoing(echoes, request.options.n);
+        reply = reply.echoing(texts.clone(), request.options.n);
     }
     let prompt_logprobs = request.logprobs.filter(|_| request.echo);
     let order = Order {
         prompts,
+        texts: texts.into_iter().map(|text| vec![text]).collect(),
+        plan,
         options: request.options,
         format: request.format,
         logprobs: Logprobs { generated: request.logprobs, prompt: prompt_logprobs },
@@ -59,17 +61,17 @@ async fn prepare(
     Ok(Prepared { order, reply, delivery: request.delivery })
 }
 
-/// Each prompt's tokens, and its text if it is to be echoed, off the worker. Control tokens may be
+/// Each prompt's tokens, and its text if it is to be echoed or read, off the worker. Control tokens may be
 /// spelled: a plain completion is in full control of its prompt.
 async fn tokenize(
     engine: &Arc<dyn Engine>,
     prompts: Vec<Prompt>,
-    echo: bool,
+    spelled: bool,
 ) -> Result<Vec<(Vec<u32>, String)>, ApiError> {
     let engine = Arc::clone(engine);
     let read = move |prompt| match prompt {
         Prompt::Text(text) => Ok((engine.tokenize(&text, ControlTokens::Parse)?, text)),
-        Prompt::Tokens(tokens) if echo => {
+        Prompt::Tokens(tokens) if spelled => {
             let text = engine.detokenize(&tokens)?;
             Ok((tokens, text))
         }

@@ -16,7 +16,7 @@ const fn key(name: &'static str, default: &'static str, help: &'static str) -> K
 }
 
 /// All settings but the presets, which only the file can hold.
-pub const KEYS: [Key; 25] = [
+pub const KEYS: [Key; 30] = [
     key("listen", "127.0.0.1:8080", "Address of the API; port 0 picks one"),
     key("ops_listen", "127.0.0.1:8081", "Address of metrics and probes; port 0 picks one"),
     key("allow_remote", "false", "Whether addresses beyond this machine may be listened on"),
@@ -47,6 +47,23 @@ pub const KEYS: [Key; 25] = [
     key("stream.heartbeat_seconds", "5", "Longest silence in a stream"),
     key("shutdown.grace_seconds", "5", "From a signal to the refusal of new requests"),
     key("shutdown.drain_seconds", "30", "From there to the end of requests that still run"),
+    key("moderation.input", "score", "What is done with prompts: off, score or block"),
+    key("moderation.output", "score", "What is done with answers: off, score or block"),
+    key(
+        "moderation.on_failure",
+        "closed",
+        "What becomes of a text that may be blocked and cannot be scored: closed blocks it, open lets it pass",
+    ),
+    key(
+        "moderation.thresholds",
+        "",
+        "From which score on a category is flagged, such as toxicity=0.9,bias/gender=0.8; else the scorer's own",
+    ),
+    key(
+        "scoring.queue_jobs",
+        "1024",
+        "Jobs that may wait for the scorer; further ones are not scored",
+    ),
     key("log.format", "plain", "How log lines are written: plain or json"),
     key("log.level", "info", "What is logged: error, warn, info, debug or trace"),
     key("metrics.adapter_sets", "100", "Distinct adapter sets in labels; further ones are 'other'"),

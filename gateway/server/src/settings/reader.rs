@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gateway_toxicity::Category;
 use gateway_wire::Selection;
 use gateway_wire::selection::ScaleBounds;
 
@@ -181,6 +182,12 @@ impl Reader {
         })
     }
 
+    /// Scores of categories.
+    pub(super) fn thresholds(&mut self, name: &'static str) -> Vec<(Category, f32)> {
+        let what = "written like toxicity=0.9,bias/gender=0.8, with each category once";
+        self.parse(name, what, Vec::new(), parse_thresholds)
+    }
+
     /// Presets: a table of tables from adapter names to scales.
     pub(super) fn presets(&mut self, bounds: ScaleBounds) -> Presets {
         let mut presets = Presets::new();
@@ -205,6 +212,20 @@ impl Reader {
         let effective = |(name, (value, source))| Effective { name, value, source };
         Ok(self.values.into_iter().map(effective).collect())
     }
+}
+
+fn parse_thresholds(text: &str) -> Option<Vec<(Category, f32)>> {
+    let mut thresholds: Vec<(Category, f32)> = Vec::new();
+    for item in text.split(',').map(str::trim).filter(|_| !text.trim().is_empty()) {
+        let (name, value) = item.split_once('=')?;
+        let category = Category::parse(name.trim())?;
+        let threshold = value.trim().parse().ok().filter(|t| (0.0..=1.0).contains(t))?;
+        if thresholds.iter().any(|(known, _)| *known == category) {
+            return None;
+        }
+        thresholds.push((category, threshold));
+    }
+    Some(thresholds)
 }
 
 fn preset(name: &str, value: &toml::Value, bounds: ScaleBounds) -> Result<Selection, String> {

@@ -12,6 +12,7 @@ use gateway_engine::scripted::{Script, ScriptedEngine};
 use gateway_server::Gateway;
 use gateway_server::settings::{Layers, Settings};
 use gateway_server::startup::Loaded;
+use gateway_toxicity::scripted::ScriptedScorer;
 use model::{Config, Projection, Site};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -28,6 +29,7 @@ pub(crate) const MODEL: &str = "tiny";
 pub(crate) struct House {
     pub(crate) engine: Arc<ScriptedEngine>,
     pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) scorer: Arc<ScriptedScorer>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) address: SocketAddr,
     pub(crate) ops_address: SocketAddr,
@@ -51,7 +53,12 @@ impl House {
             let name = AdapterName::parse(name).expect("a name");
             catalogue.load(&name, name.as_str(), Expected::Absent).expect("loaded");
         }
-        let loaded = Loaded { engine: Arc::clone(&engine) as _, catalogue: Arc::clone(&catalogue) };
+        let scorer = Arc::new(ScriptedScorer::default());
+        let loaded = Loaded {
+            engine: Arc::clone(&engine) as _,
+            catalogue: Arc::clone(&catalogue),
+            scorer: Arc::clone(&scorer) as _,
+        };
         let running = run(settings(flags), move || Ok(loaded));
         while running.gateway.phase() == gateway_server::Phase::Starting {
             std::thread::yield_now();
@@ -59,6 +66,7 @@ impl House {
         Self {
             engine,
             catalogue,
+            scorer,
             gateway: running.gateway,
             address: running.addresses.0,
             ops_address: running.addresses.1,

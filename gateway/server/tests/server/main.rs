@@ -12,6 +12,7 @@ mod hosting;
 mod house;
 mod metrics;
 mod models;
+mod moderation;
 mod program;
 mod reference;
 mod selection;

@@ -16,6 +16,10 @@ fn used() -> House {
     house.get("/v1/nothing");
     house.post("/v1/adapters", json!({"name": "gender", "source": "race"}));
     house.post("/v1/adapters", json!({"name": "x", "source": "nowhere"}));
+    let moderation = json!({"model": "scripted", "policy": {"input": {"mode": "block"}}});
+    house
+        .chat(json!({"moderation": moderation, "messages": [{"role": "user", "content": "zorp"}]}));
+    house.post("/v1/moderations", json!({"input": "zorp"}));
     house
 }
 
@@ -29,7 +33,7 @@ fn requests_tokens_and_adapters_are_counted() {
     let page = used().ops("/metrics").text().to_owned();
     for line in [
         r#"lethe_requests_total{adapters="gender",route="/v1/chat/completions",status="200"} 1"#,
-        r#"lethe_requests_total{adapters="none",route="/v1/chat/completions",status="200"} 1"#,
+        r#"lethe_requests_total{adapters="none",route="/v1/chat/completions",status="200"} 2"#,
         r#"lethe_requests_total{adapters="",route="unmatched",status="404"} 1"#,
         r#"lethe_requests_rejected_total{reason="invalid_value"} 1"#,
         r#"lethe_ignored_fields_total{field="user"} 1"#,
@@ -55,6 +59,8 @@ fn random_names_add_no_series() {
         house.chat(json!({"model": name}));
         house.chat(json!({"adapters": [name]}));
         house.chat(json!({name: 1}));
+        house.chat(json!({"moderation": {"model": name}}));
+        house.post("/v1/moderations", json!({"input": name, "model": name}));
         house.post("/v1/adapters", json!({"name": name, "source": "nowhere"}));
         house.get(&format!("/v1/models/{name}"));
         house.get(&format!("/{name}"));
@@ -97,16 +103,9 @@ fn names_and_help_texts_follow_the_rules() {
         assert!(help.get(name).is_some_and(|text| !text.is_empty()), "{name} has no help");
         assert!(name.starts_with("lethe_") && !name.contains(':'), "{name}");
         assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
-        for word in [
-            "milliseconds",
-            "minutes",
-            "kilobytes",
-            "percent",
-            "_count",
-            "_sum",
-            "_bucket",
-            "_info",
-        ] {
+        assert!(kind == "gauge" || !name.contains("_info"), "{name} is a {kind}");
+        for word in ["milliseconds", "minutes", "kilobytes", "percent", "_count", "_sum", "_bucket"]
+        {
             assert!(!name.contains(word), "{name}");
         }
     }

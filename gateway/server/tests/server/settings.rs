@@ -1,6 +1,8 @@
 use std::path::Path;
 
 use gateway_server::settings::{KEYS, Layers, Settings, Source};
+use gateway_server::{Mode, OnFailure};
+use gateway_toxicity::Category;
 use proptest::prelude::*;
 
 fn build(layers: Layers) -> Result<Settings, Vec<String>> {
@@ -64,6 +66,29 @@ fn all_faults_are_reported_together_with_their_sources() {
     assert!(build(file("x")).expect_err("no TOML")[0].starts_with("the settings file:"));
     let nested = "[presets.a]\nb = 1\n[presets.b]\nc = 1";
     assert!(build(file(nested)).expect_err("nested")[0].contains("a preset cannot name a preset"));
+}
+
+#[test]
+fn moderation_scores_by_default_and_says_what_it_does_not_understand() {
+    let settings = build(file("")).expect("defaults").moderation;
+    let policy = settings.policy;
+    assert_eq!((policy.input, policy.output), (Mode::Score, Mode::Score));
+    assert_eq!((policy.on_failure, settings.thresholds.len()), (OnFailure::Closed, 0));
+    let text =
+        "[moderation]\noutput = 'block'\non_failure = 'open'\nthresholds = 'hate=0.5, bias/race=1'";
+    let settings = build(file(text)).expect("good").moderation;
+    assert_eq!(settings.thresholds, [(Category::Hate, 0.5), (Category::BiasRace, 1.0)]);
+    assert_eq!(
+        (settings.policy.output, settings.policy.on_failure),
+        (Mode::Block, OnFailure::Open)
+    );
+    for thresholds in
+        ["hate", "hate=", "hate=1.1", "hate=-0.1", "hate=NaN", "rage=0.5", "hate=0,hate=0", ","]
+    {
+        let faults = build(file(&format!("[moderation]\nthresholds = '{thresholds}'")));
+        let faults = faults.expect_err(thresholds);
+        assert!(faults[0].starts_with("moderation.thresholds (file): it must be"), "{faults:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,39 @@
+//! What is done with the texts of one request.
+
+use std::sync::Arc;
+
+use super::{Mode, Moderation, Moderator, Policy};
+use crate::scoring::Direction;
+
+/// A request's own policy, and whether it wants to be told.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(super) moderation: Arc<Moderation>,
+    pub(super) policy: Policy,
+    /// Whether the reply says what was found.
+    pub(super) reports: bool,
+    /// The label of the adapter set.
+    pub(super) adapters: Arc<str>,
+}
+
+impl Plan {
+    /// The scorer's version.
+    pub(crate) fn scorer(&self) -> &str {
+        self.moderation.version()
+    }
+
+    /// Whether the prompts' texts are needed.
+    pub(crate) fn reads_prompts(&self) -> bool {
+        self.policy.input != Mode::Off
+    }
+
+    /// A moderator of one answer, if answers are moderated. The longest stop text has `stop_bytes`.
+    pub(crate) fn moderator(&self, stop_bytes: usize) -> Option<Moderator> {
+        let record = || self.moderation.record(Direction::Output, &self.adapters);
+        match self.policy.output {
+            Mode::Off => None,
+            Mode::Score => Some(Moderator::watching(&self.moderation, record(), self.reports)),
+            Mode::Block => Some(Moderator::blocking(&self.moderation, record(), stop_bytes)),
+        }
+    }
+}
