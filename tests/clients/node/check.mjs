@@ -63,6 +63,18 @@ assert.deepEqual(text(body), text(await chat({ temperature: 0, model: `${model}:
 const raw = await client.chat.completions.create(request({ model: "three" })).asResponse();
 assert.equal(raw.headers.get("x-lethe-adapters"), "three");
 
+// Moderation: of texts by themselves, and beside answers, under the name that clients send.
+const scorer = "omni-moderation-latest";
+const moderated = await client.moderations.create({ model: scorer, input: ["Good morning.", ""] });
+assert.equal(moderated.results.length, 2);
+assert.equal(moderated.results[0].flagged, false);
+assert.deepEqual(moderated.results[0].category_applied_input_types["hate"], ["text"]);
+assert.deepEqual(moderated.results[0].category_applied_input_types["violence"], []);
+const judged = await chat({ temperature: 0, moderation: { model: scorer } });
+assert.deepEqual(text(judged), base);
+assert.equal(judged.moderation.output.results.length, 1);
+assert.equal(judged.moderation.input.model, moderated.model);
+
 // Models.
 const models = [];
 for await (const entry of client.models.list()) models.push(entry.id);

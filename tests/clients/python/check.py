@@ -76,6 +76,28 @@ assert text(chat(temperature=0, extra_body={"adapters": []})) == base
 header = {"x-lethe-adapters": "one=-1"}
 assert chat(extra_headers=header).lethe["adapters"][0]["scale"] == -1.0
 
+# Moderation: of texts by themselves, and beside answers, under the name that clients send.
+moderated = client.moderations.create(model="omni-moderation-latest", input=["Good morning.", ""])
+assert len(moderated.results) == 2 and moderated.id.startswith("modr-")
+type(moderated).model_validate(moderated.to_dict())
+verdict = moderated.results[0]
+assert not verdict.flagged and not verdict.categories.hate and not verdict.categories.violence
+assert 0 <= verdict.category_scores.hate <= 1 and verdict.category_scores.violence == 0
+applied = verdict.category_applied_input_types
+assert applied.hate == ["text"] and applied.violence == []
+assert 0 <= verdict.category_scores.to_dict()["bias/gender"] <= 1
+assert client.moderations.create(input="Good morning.").model == moderated.model
+asked = {"model": "omni-moderation-latest", "policy": {"input": {"mode": "score"}}}
+scored = chat(temperature=0, n=2, moderation=asked)
+type(scored).model_validate(scored.to_dict())
+assert text(scored) == base * 2 and scored.lethe["scorer"] == moderated.model
+for item, count in (scored.moderation.input, 1), (scored.moderation.output, 2):
+    assert item.type == "moderation_results" and item.model == moderated.model
+    assert len(item.results) == count and 0 <= item.results[0].category_scores["bias/race"] <= 1
+chunks = list(chat(temperature=0, stream=True, moderation=asked))
+alone = chat(temperature=0, moderation=asked).moderation
+assert chunks[-1].choices == [] and chunks[-1].moderation.to_dict() == alone.to_dict()
+
 # Models.
 models = [model.id for model in client.models.list()]
 assert models == [MODEL, "one", "three", "two"]
@@ -92,6 +114,8 @@ assert refused(openai.NotFoundError, model="nobody")["code"] == "model_not_found
 unknown = refused(openai.NotFoundError, extra_body={"adapters": ["nobody"]})
 assert unknown["code"] == "adapter_not_found" and unknown["param"] == "adapters"
 assert refused(openai.BadRequestError, temperature=9)["param"] == "temperature"
+unknown = refused(openai.NotFoundError, moderation={"model": "nobody"})
+assert unknown["code"] == "model_not_found" and unknown["param"] == "moderation.model"
 tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
 assert refused(openai.BadRequestError, tools=[tool])["param"] == "tools"
 too_long = [{"role": "user", "content": "x" * 9_000}]

@@ -29,12 +29,17 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn open() -> Self {
+        Self::with_settings(&[])
+    }
+
+    /// The same with some settings.
+    pub(crate) fn with_settings(flags: &[(&'static str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let adapters = folder.path().join("adapters");
         for name in ["one", "two", "three"] {
             copy_folder(&fixtures().join("adapters").join(name), &adapters.join(name));
         }
-        let settings = settings(folder.path());
+        let settings = settings(folder.path(), flags);
         let loading = settings.clone();
         let running = run(settings, move || local::load(&loading));
         let house = Self {
@@ -131,9 +136,10 @@ pub(crate) fn chat(fields: Value) -> Value {
     body
 }
 
-fn settings(folder: &Path) -> Settings {
+fn settings(folder: &Path, flags: &[(&'static str, &str)]) -> Settings {
     let text = |path: PathBuf| path.to_str().expect("UTF-8").to_owned();
-    let flags = vec![
+    let more = flags.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    let mut flags = vec![
         ("listen", "127.0.0.1:0".to_owned()),
         ("ops_listen", "127.0.0.1:0".to_owned()),
         ("model", text(fixtures().join(MODEL))),
@@ -141,6 +147,7 @@ fn settings(folder: &Path) -> Settings {
         ("home", text(folder.join("home"))),
         ("engine.kv_bytes", (16 << 20).to_string()),
     ];
+    flags.extend(more);
     Settings::build(Layers { flags, ..Layers::default() }).expect("good settings")
 }
 

@@ -14,3 +14,4 @@ mod hosting;
 mod house;
 mod isolation;
 mod lifecycle;
+mod moderation;
