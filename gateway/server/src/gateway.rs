@@ -12,7 +12,10 @@ use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::metrics::{Metrics, OTHER, SetLabels};
 use crate::moderation::{Moderation, ModerationError};
-use crate::settings::{Limits, ModerationSettings, Policy, Settings, StreamSettings};
+use crate::settings::{
+    Limits, ModerationSettings, Policy, Settings, ShadowSettings, StreamSettings,
+};
+use crate::shadow::Shadow;
 use crate::startup::Loaded;
 
 /// The gateway's state.
@@ -22,6 +25,7 @@ pub struct Gateway {
     pub(crate) stream: StreamSettings,
     pub(crate) policy: Policy,
     moderation: ModerationSettings,
+    shadow: ShadowSettings,
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
     pub(crate) sets: SetLabels,
@@ -36,6 +40,8 @@ pub(crate) struct Served {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) moderation: Arc<Moderation>,
+    /// If any runs are wanted.
+    pub(crate) shadow: Option<Arc<Shadow>>,
     /// Seconds since the epoch.
     pub(crate) since: u64,
 }
@@ -64,6 +70,7 @@ impl Gateway {
             stream: settings.stream,
             policy: settings.policy.clone(),
             moderation: settings.moderation.clone(),
+            shadow: settings.shadow,
             metrics: Metrics::new(&registry)?,
             registry,
             sets: SetLabels::new(settings.adapter_sets),
@@ -76,13 +83,15 @@ impl Gateway {
     /// Begins to serve; what is served never changes afterwards.
     ///
     /// # Errors
-    /// If the settings ask for more moderation than what is loaded can do.
+    /// If the settings ask for more moderation than what is loaded can do, or there can be no
+    /// thread for it or for shadow runs.
     pub fn serve(&self, loaded: Loaded) -> Result<(), ModerationError> {
         let moderation = Moderation::start(&self.moderation, loaded.scorer, &self.metrics)?;
         let moderation = Arc::new(moderation);
         let Loaded { engine, catalogue, .. } = loaded;
         let since = clock::since_epoch().as_secs();
-        if self.served.set(Served { engine, catalogue, moderation, since }).is_ok() {
+        let shadow = Shadow::start(self.shadow, &engine, &moderation, &self.metrics)?;
+        if self.served.set(Served { engine, catalogue, moderation, shadow, since }).is_ok() {
             self.enter(Phase::Ready);
         }
         Ok(())

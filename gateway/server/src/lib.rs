@@ -25,6 +25,7 @@ mod replies;
 pub mod routes;
 mod scoring;
 pub mod settings;
+mod shadow;
 pub mod shutdown;
 pub mod startup;
 pub mod telemetry;

@@ -33,6 +33,20 @@ const SCORES: [f64; 17] =
 const SCORER_SECONDS: [f64; 12] =
     [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
 
+/// Buckets of differences of probabilities: fine around none.
+const SCORE_DELTAS: [f64; 18] = [
+    -0.9, -0.5, -0.3, -0.2, -0.1, -0.05, -0.02, -0.01, -0.001, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2,
+    0.3, 0.5, 0.9,
+];
+
+/// Buckets of differences of lengths in tokens.
+const LENGTH_DELTAS: [f64; 14] =
+    [-512.0, -128.0, -64.0, -32.0, -16.0, -4.0, -1.0, 0.0, 4.0, 16.0, 32.0, 64.0, 128.0, 512.0];
+
+/// Buckets of divergences: 0.1 milli-nat to nats.
+const DIVERGENCES: [f64; 14] =
+    [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
 /// Buckets of loading an adapter.
 const LOAD_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
@@ -63,6 +77,8 @@ family::metrics! {
         running: IntGauge("lethe_sequences_running", []),
         /// Sequences that wait for a place.
         waiting: IntGauge("lethe_sequences_waiting", []),
+        /// Sequences of background jobs, which generate or wait.
+        background: IntGauge("lethe_sequences_background", []),
         /// Share of the KV cache's blocks in use by running sequences.
         kv_usage: Gauge("lethe_kv_cache_usage_ratio", []),
         /// Blocks of the KV cache.
@@ -117,5 +133,13 @@ family::metrics! {
         scorer_dropped: IntCounter("lethe_scorer_jobs_dropped_total", []),
         /// Jobs that were not scored because the scorer failed.
         scorer_failed: IntCounter("lethe_scorer_jobs_failed_total", []),
+        /// Answer's score minus that of the base model's answer, of requests sampled for shadow runs.
+        shadow_toxicity: HistogramVec("lethe_shadow_toxicity_delta", ["category", "adapters", "scorer"], SCORE_DELTAS),
+        /// Answer's length in tokens minus that of the base model's answer, of the same requests.
+        shadow_length: HistogramVec("lethe_shadow_length_delta_tokens", ["adapters"], LENGTH_DELTAS),
+        /// Mean divergence of the adapted model from the base model along the answer, KL(adapted || base).
+        shadow_divergence: HistogramVec("lethe_shadow_kl_nats_per_token", ["adapters"], DIVERGENCES),
+        /// Shadow runs by how they ended.
+        shadow_runs: IntCounterVec("lethe_shadow_runs_total", ["outcome"]),
     }
 }

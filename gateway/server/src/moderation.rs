@@ -105,10 +105,17 @@ impl Moderation {
     pub(crate) async fn verdicts(&self, texts: &[String]) -> Result<Vec<Verdict>, ScoringError> {
         let mut verdicts = Vec::with_capacity(texts.len());
         for text in texts {
-            let scores = self.scoring.score_text(text, &Record::untold()).await?;
-            verdicts.push(self.verdict(&scores));
+            verdicts.push(self.verdict(&self.scores(text).await?));
         }
         Ok(verdicts)
+    }
+
+    /// The scores of a text that is nobody's prompt or answer.
+    ///
+    /// # Errors
+    /// If it cannot be scored.
+    pub(crate) async fn scores(&self, text: &str) -> Outcome {
+        self.scoring.score_text(text, &Record::untold()).await
     }
 
     /// What is done with a request's texts; `None` if that is nothing.

@@ -38,6 +38,7 @@ pub struct Settings {
     pub shutdown: ShutdownSettings,
     pub policy: Policy,
     pub moderation: ModerationSettings,
+    pub shadow: ShadowSettings,
     pub log: LogSettings,
     pub adapter_sets: usize,
     /// Each key, its value and where that came from, for the log.
@@ -107,6 +108,17 @@ pub struct ModerationSettings {
     pub queue_jobs: usize,
 }
 
+/// Which answers are compared with the base model's.
+#[derive(Debug, Clone, Copy)]
+pub struct ShadowSettings {
+    /// The share of the requests with adapters, in [0, 1].
+    pub rate: f64,
+    /// How many runs may wait for their turn.
+    pub queue_runs: usize,
+    /// From an answer's end to the end of its run.
+    pub deadline: Duration,
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
@@ -171,6 +183,11 @@ impl Settings {
             },
             policy: read_policy(&mut reader),
             moderation: read_moderation(&mut reader),
+            shadow: ShadowSettings {
+                rate: reader.share("shadow.rate"),
+                queue_runs: reader.count("shadow.queue_runs", 1..=1 << 16),
+                deadline: reader.seconds("shadow.deadline_seconds"),
+            },
             log: LogSettings {
                 format: reader.one_of(
                     "log.format",

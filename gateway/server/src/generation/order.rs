@@ -16,6 +16,7 @@ use crate::choice::Choice;
 use crate::error::ApiError;
 use crate::gateway::{Gateway, Served};
 use crate::moderation::{Admission, Plan, Prompts};
+use crate::shadow::Witness;
 
 /// What is to be generated: `options.n` answers to each prompt.
 pub(crate) struct Order {
@@ -45,11 +46,13 @@ impl Order {
         let permit = Arc::new(permit);
         let deadline = call.started + gateway.limits.deadline;
         let judged = call.wait(gateway.limits.deadline, self.judge()).await?;
-        let slots = if matches!(judged, Some((Admission::Blocked, _))) {
+        let (slots, witness) = if matches!(judged, Some((Admission::Blocked, _))) {
             let answers = self.prompts.len() * self.options.n;
-            (0..answers).map(|_| Slot::refused()).collect()
+            ((0..answers).map(|_| Slot::refused()).collect(), None)
         } else {
-            self.slots(self.submit(served, deadline, &permit)?)
+            let jobs = self.jobs(served, deadline, &permit);
+            let witness = self.witness(served, &jobs);
+            (self.slots(submit(jobs, served)?), witness)
         };
         let moderation = self.plan.take().map(|plan| {
             let prompts = judged.map_or_else(|| plan.watch(&self.texts), |(_, prompts)| prompts);
@@ -57,7 +60,7 @@ impl Order {
         });
         let prompt_tokens = self.prompts.iter().map(Vec::len).collect();
         let tally = Tally::new(gateway, call, &self.choice, prompt_tokens, self.options.n);
-        Ok(Run::new(slots, tally, moderation, deadline, permit))
+        Ok(Run::new(slots, tally, moderation, deadline, permit).before(witness))
     }
 
     /// Waits for the prompts' scores if they decide whether the engine may have the prompts.
@@ -65,17 +68,13 @@ impl Order {
         self.plan.as_ref()?.judge(&self.texts).await
     }
 
-    fn submit(
-        &self,
-        served: &Served,
-        deadline: Instant,
-        permit: &Arc<Permit>,
-    ) -> Result<Vec<Generation>, ApiError> {
+    /// A job for each answer to each prompt.
+    fn jobs(&self, served: &Served, deadline: Instant, permit: &Arc<Permit>) -> Vec<Job> {
         let seed = self.options.seed.unwrap_or_else(chance::bits);
-        let mut generations = Vec::with_capacity(self.prompts.len() * self.options.n);
+        let mut jobs = Vec::with_capacity(self.prompts.len() * self.options.n);
         for prompt in &self.prompts {
             for number in 0..self.options.n {
-                let job = Job {
+                jobs.push(Job {
                     prompt: prompt.clone(),
                     adapters: self.choice.vector.clone(),
                     sampling: self.sampling(choice_seed(seed, number)),
@@ -87,11 +86,15 @@ impl Order {
                     priority: Priority::Foreground,
                     deadline,
                     permit: Arc::clone(permit),
-                };
-                generations.push(served.engine.submit(job)?);
+                });
             }
         }
-        Ok(generations)
+        jobs
+    }
+
+    /// Who watches the first answer, if it is to be compared with the base model's.
+    fn witness(&self, served: &Served, jobs: &[Job]) -> Option<Witness> {
+        served.shadow.as_ref()?.sample(jobs.first()?, &self.choice.label)
     }
 
     /// Each generation with its moderator.
@@ -137,6 +140,11 @@ impl Order {
             ResponseFormat::JsonSchema(schema) => Grammar::JsonSchema(schema.clone()),
         }
     }
+}
+
+/// Starts the jobs, all or none.
+fn submit(jobs: Vec<Job>, served: &Served) -> Result<Vec<Generation>, ApiError> {
+    jobs.into_iter().map(|job| Ok(served.engine.submit(job)?)).collect()
 }
 
 /// The seed of one of `n` answers. The first has the request's own, so that it does not depend on

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use gateway_engine::{EngineError, Permit};
+use gateway_engine::{Chunk, EngineError, Permit};
 use gateway_wire::{ChatModeration, FinishReason, Usage};
 use tokio::time::{Sleep, sleep_until};
 
@@ -14,6 +14,7 @@ use super::Piece;
 use super::slot::Slot;
 use super::tally::Tally;
 use crate::moderation::{Plan, Prompts};
+use crate::shadow::Witness;
 
 /// The pieces of several answers as they may leave. Dropping it cancels what still runs.
 pub(crate) struct Run {
@@ -22,6 +23,7 @@ pub(crate) struct Run {
     turn: usize,
     tally: Tally,
     moderation: Option<Moderated>,
+    witness: Option<Witness>,
     /// The engine keeps the deadline of what it generates; this is for what waits for the scorer.
     deadline: Pin<Box<Sleep>>,
     // Last: the place is free when all is told.
@@ -51,7 +53,12 @@ impl Run {
         permit: Arc<Permit>,
     ) -> Self {
         let deadline = Box::pin(sleep_until(deadline.into()));
-        Self { slots, turn: 0, tally, moderation, deadline, _permit: permit }
+        Self { slots, turn: 0, tally, moderation, witness: None, deadline, _permit: permit }
+    }
+
+    /// The same, seen by a witness.
+    pub(super) fn before(self, witness: Option<Witness>) -> Self {
+        Self { witness, ..self }
     }
 
     /// How many answers there will be.
@@ -88,14 +95,20 @@ impl Run {
         let count = self.slots.len();
         let mut live = false;
         for index in (self.turn..count).chain(0..self.turn) {
-            let tally = &mut self.tally;
-            match self.slots[index].poll_next(context, |chunk| tally.note(index, chunk)) {
+            let (tally, witness) = (&mut self.tally, &mut self.witness);
+            let note = |chunk: &Chunk| {
+                tally.note(index, chunk);
+                if let Some(witness) = witness {
+                    witness.note(index, chunk);
+                }
+            };
+            match self.slots[index].poll_next(context, note) {
                 Poll::Pending => live = true,
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(Ok(piece))) => {
                     self.turn = (index + 1) % count;
-                    if piece.finish == Some(FinishReason::ContentFilter) {
-                        self.tally.cut(index);
+                    if let Some(finish) = piece.finish {
+                        self.end(index, finish);
                     }
                     return Poll::Ready(Some(Ok((index, piece))));
                 }
@@ -108,6 +121,16 @@ impl Run {
             return Poll::Ready(None);
         }
         self.deadline.as_mut().poll(context).map(|()| Some(Err(self.fail(EngineError::Deadline))))
+    }
+
+    /// An answer has come to its end.
+    fn end(&mut self, index: usize, finish: FinishReason) {
+        if finish == FinishReason::ContentFilter {
+            self.tally.cut(index);
+        }
+        if let Some(witness) = &mut self.witness {
+            witness.end(index, finish);
+        }
     }
 
     /// Whether scores of prompts that are to be told are still on their way.

@@ -16,6 +16,7 @@ impl Metrics {
     fn refresh_engine(&self, status: &Status) {
         self.running.set(signed(status.running));
         self.waiting.set(signed(status.waiting));
+        self.background.set(signed(status.background));
         self.kv_blocks.set(signed(status.kv_blocks_total));
         #[expect(clippy::cast_precision_loss, reason = "block counts are far below 2^53")]
         let usage = status.kv_blocks_used as f64 / status.kv_blocks_total.max(1) as f64;

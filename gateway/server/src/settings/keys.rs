@@ -16,7 +16,7 @@ const fn key(name: &'static str, default: &'static str, help: &'static str) -> K
 }
 
 /// All settings but the presets, which only the file can hold.
-pub const KEYS: [Key; 30] = [
+pub const KEYS: [Key; 33] = [
     key("listen", "127.0.0.1:8080", "Address of the API; port 0 picks one"),
     key("ops_listen", "127.0.0.1:8081", "Address of metrics and probes; port 0 picks one"),
     key("allow_remote", "false", "Whether addresses beyond this machine may be listened on"),
@@ -64,6 +64,13 @@ pub const KEYS: [Key; 30] = [
         "1024",
         "Jobs that may wait for the scorer; further ones are not scored",
     ),
+    key(
+        "shadow.rate",
+        "0",
+        "Share of requests with adapters that run again without them, to be compared; 0 is none",
+    ),
+    key("shadow.queue_runs", "16", "Such runs that may wait; further ones are dropped"),
+    key("shadow.deadline_seconds", "60", "Longest time that such a run may wait and take"),
     key("log.format", "plain", "How log lines are written: plain or json"),
     key("log.level", "info", "What is logged: error, warn, info, debug or trace"),
     key("metrics.adapter_sets", "100", "Distinct adapter sets in labels; further ones are 'other'"),

@@ -156,6 +156,11 @@ impl Reader {
         self.parse(name, "a number", 0.0, |text| text.parse().ok().filter(finite))
     }
 
+    pub(super) fn share(&mut self, name: &'static str) -> f64 {
+        let share = |number: &f64| (0.0..=1.0).contains(number);
+        self.parse(name, "a number from 0 to 1", 0.0, |text| text.parse().ok().filter(share))
+    }
+
     pub(super) fn seconds(&mut self, name: &'static str) -> Duration {
         let what = format!("a number of seconds from 0 to {MAX_SECONDS}");
         self.parse(name, &what, Duration::ZERO, |text| {

@@ -17,5 +17,6 @@ mod program;
 mod reference;
 mod selection;
 mod settings;
+mod shadow;
 mod shutdown;
 mod stream;

@@ -6,10 +6,15 @@ use gateway_engine::scripted::Script;
 use serde_json::json;
 
 use crate::house::House;
+use crate::shadow::{ALWAYS, ended};
 
 /// A gateway that has had a request of every kind.
 fn used() -> House {
-    let house = House::open(Script::default());
+    used_with(&[])
+}
+
+fn used_with(flags: &[(&'static str, &str)]) -> House {
+    let house = House::with_settings(Script::default(), flags);
     house.chat(json!({"adapters": ["gender"], "user": "u", "frobnicate": 1}));
     house.chat(json!({"stream": true}));
     house.chat(json!({"temperature": 9}));
@@ -86,10 +91,15 @@ fn sets_beyond_the_limit_are_folded() {
     assert!(!page.contains("gender+race"));
 }
 
+/// The metrics of a gateway that has had a request of every kind, and a shadow run.
+fn full_page() -> String {
+    ended(&used_with(ALWAYS), "compared", 1)
+}
+
 /// The rules that `promtool check metrics` knows, as far as they can be broken here.
 #[test]
 fn names_and_help_texts_follow_the_rules() {
-    let page = used().ops("/metrics").text().to_owned();
+    let page = full_page();
     let meta = |kind: &str| -> BTreeMap<String, String> {
         let lines = page.lines().filter_map(|line| line.strip_prefix(kind));
         lines
@@ -114,7 +124,7 @@ fn names_and_help_texts_follow_the_rules() {
 /// The same by Prometheus' own program, where it is installed; the rules above always run.
 #[test]
 fn promtool_has_no_complaint() {
-    let page = used().ops("/metrics").text().to_owned();
+    let page = full_page();
     let promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
