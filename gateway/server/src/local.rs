@@ -6,11 +6,11 @@ use std::sync::Arc;
 use adapters::{BaseModel, Catalogue, CatalogueSettings, Digest, Limits};
 use anyhow::Context as _;
 use gateway_engine::{LocalEngine, LocalSettings};
-use gateway_toxicity::{FastScorer, Scorer as _};
+use gateway_toxicity::{FastScorer, Scorer, encoder};
 use model::source::{FetchError, ModelSource, ModelStore};
 use model::{Model, ServedPrecision};
 
-use crate::settings::{EngineSettings, Precision, Settings};
+use crate::settings::{EngineSettings, ModerationSettings, Precision, Settings};
 use crate::startup::Loaded;
 
 /// Where adapters that come with the sources lie, from their root.
@@ -32,12 +32,15 @@ pub fn load(settings: &Settings) -> anyhow::Result<Loaded> {
     };
     let engine = LocalEngine::start(model, &engine_settings(settings.engine))?;
     let catalogue = open_catalogue(settings, base)?;
-    let scorer = FastScorer::embedded().context("the scorer cannot be used")?;
+    let scorer = open_scorer(&settings.moderation).context("the scorer cannot be used")?;
     tracing::info!(version = scorer.version(), "scorer loaded");
-    Ok(Loaded {
-        engine: Arc::new(engine),
-        catalogue: Arc::new(catalogue),
-        scorer: Arc::new(scorer),
+    Ok(Loaded { engine: Arc::new(engine), catalogue: Arc::new(catalogue), scorer })
+}
+
+fn open_scorer(settings: &ModerationSettings) -> anyhow::Result<Arc<dyn Scorer>> {
+    Ok(match &settings.encoder {
+        Some(folder) => encoder::open_scorer(folder)?.into(),
+        None => Arc::new(FastScorer::embedded()?),
     })
 }
 

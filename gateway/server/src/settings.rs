@@ -102,6 +102,8 @@ pub struct Policy {
 #[derive(Debug, Clone)]
 pub struct ModerationSettings {
     pub policy: ModerationPolicy,
+    /// A folder whose encoder scores; `None` is the embedded scorer.
+    pub encoder: Option<PathBuf>,
     /// In place of the scorer's own.
     pub thresholds: Vec<(Category, f32)>,
     /// How many jobs may wait for the scorer.
@@ -255,6 +257,7 @@ fn read_moderation(reader: &mut Reader) -> ModerationSettings {
             output: reader.one_of("moderation.output", &MODES),
             on_failure: reader.one_of("moderation.on_failure", &ON_FAILURE),
         },
+        encoder: reader.path("scoring.encoder"),
         thresholds: reader.thresholds("moderation.thresholds"),
         queue_jobs: reader.count("scoring.queue_jobs", 1..=1 << 20),
     }

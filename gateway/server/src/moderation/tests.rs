@@ -20,7 +20,8 @@ const STOP_BYTES: usize = 5;
 
 fn plan(mode: Mode, on_failure: OnFailure) -> Plan {
     let policy = Policy { input: Mode::Off, output: mode, on_failure };
-    let settings = ModerationSettings { policy, thresholds: Vec::new(), queue_jobs: 10_000 };
+    let (encoder, thresholds) = (None, Vec::new());
+    let settings = ModerationSettings { policy, encoder, thresholds, queue_jobs: 10_000 };
     let metrics = Metrics::new(&Registry::new()).expect("metrics");
     let scorer = Arc::new(ScriptedScorer::default());
     let moderation = Moderation::start(&settings, scorer, &metrics).expect("started");

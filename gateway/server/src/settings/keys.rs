@@ -16,7 +16,7 @@ const fn key(name: &'static str, default: &'static str, help: &'static str) -> K
 }
 
 /// All settings but the presets, which only the file can hold.
-pub const KEYS: [Key; 33] = [
+pub const KEYS: [Key; 34] = [
     key("listen", "127.0.0.1:8080", "Address of the API; port 0 picks one"),
     key("ops_listen", "127.0.0.1:8081", "Address of metrics and probes; port 0 picks one"),
     key("allow_remote", "false", "Whether addresses beyond this machine may be listened on"),
@@ -58,6 +58,11 @@ pub const KEYS: [Key; 33] = [
         "moderation.thresholds",
         "",
         "From which score on a category is flagged, such as toxicity=0.9,bias/gender=0.8; else the scorer's own",
+    ),
+    key(
+        "scoring.encoder",
+        "",
+        "Folder of a BERT-family classifier, or of a sentence encoder with heads, that scores; the embedded scorer if not set",
     ),
     key(
         "scoring.queue_jobs",

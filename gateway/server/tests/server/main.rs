@@ -15,6 +15,7 @@ mod models;
 mod moderation;
 mod program;
 mod reference;
+mod scorer;
 mod selection;
 mod settings;
 mod shadow;
