@@ -45,7 +45,7 @@ const DEFAULT_WINDOWS: WindowShape = match (NonZeroUsize::new(48), NonZeroUsize:
 /// [`EncoderError`] if it is neither, or malformed.
 pub fn open_scorer(folder: &Path) -> Result<Box<dyn Scorer>, EncoderError> {
     let file: config::ConfigFile = folder::Folder::new(folder).read_json("config.json")?;
-    if file.architectures.iter().any(|name| name.ends_with("ForSequenceClassification")) {
+    if file.architectures.iter().flatten().any(|name| name.ends_with("ForSequenceClassification")) {
         return Ok(Box::new(ClassifierScorer::open(folder)?));
     }
     Ok(Box::new(SentenceScorer::open(folder, folder)?))

@@ -76,8 +76,7 @@ impl Config {
 #[derive(Debug, Deserialize)]
 pub(super) struct ConfigFile {
     pub(super) model_type: String,
-    #[serde(default)]
-    pub(super) architectures: Vec<String>,
+    pub(super) architectures: Option<Vec<String>>,
     pub(super) problem_type: Option<String>,
     pub(super) id2label: Option<BTreeMap<String, String>>,
     #[serde(alias = "dim")]

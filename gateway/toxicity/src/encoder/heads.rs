@@ -111,8 +111,8 @@ impl Heads {
     /// # Errors
     /// [`HeadsError::Io`] if it cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), HeadsError> {
-        std::fs::write(folder.join(TENSORS), self.tensors()?).map_err(HeadsError::Io)?;
-        std::fs::write(folder.join(DESCRIPTION), self.json()?).map_err(HeadsError::Io)
+        replace(&folder.join(TENSORS), &self.tensors()?)?;
+        replace(&folder.join(DESCRIPTION), &self.json()?)
     }
 
     /// The bytes of `heads.json`.
@@ -221,4 +221,12 @@ impl Heads {
         }
         Ok(())
     }
+}
+
+/// Writes a file beside its place and then puts it there, so that it is never there in part.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), HeadsError> {
+    let beside = path.with_extension("part");
+    std::fs::write(&beside, bytes)
+        .and_then(|()| std::fs::rename(&beside, path))
+        .map_err(HeadsError::Io)
 }
