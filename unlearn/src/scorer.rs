@@ -10,5 +10,6 @@ pub mod data;
 pub mod evaluation;
 pub mod fast;
 pub mod grammar;
+pub mod heads;
 pub mod lexicon;
 pub mod perturbation;

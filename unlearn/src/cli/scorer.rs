@@ -1,12 +1,15 @@
 //! `lethe-unlearn scorer`
 
 mod eval;
+mod heads;
 mod train;
 
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ScorerCommand {
+    /// Trains heads on a sentence encoder.
+    Heads(heads::HeadsArgs),
     /// Trains the fast scorer.
     Train(train::TrainArgs),
     /// Measures a scorer beside others on test texts.
@@ -16,6 +19,7 @@ pub(crate) enum ScorerCommand {
 impl ScorerCommand {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self {
+            Self::Heads(arguments) => arguments.run(),
             Self::Train(arguments) => arguments.run(),
             Self::Eval(arguments) => arguments.run(),
         }

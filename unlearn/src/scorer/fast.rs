@@ -7,7 +7,7 @@ mod network;
 mod run;
 mod training;
 
-pub(crate) use calibration::fit as fit_calibration;
+pub(crate) use calibration::{Pair, fit as fit_calibration, threshold as fit_threshold};
 pub use embedding::{Encoder, open_encoder};
 pub use run::{FastRun, RunError};
 pub use training::{Progress, TrainError, train};

@@ -11,7 +11,7 @@ const ROUNDS: usize = 100;
 const LEAST_SLOPE: f64 = 1e-3;
 
 /// A text's logit and whether it has the label.
-type Pair = (f64, bool);
+pub(crate) type Pair = (f64, bool);
 
 /// The texts whose label for `category` is known.
 pub(super) fn pairs<'a>(
@@ -27,7 +27,7 @@ pub(super) fn pairs<'a>(
 }
 
 /// The probability from which on flagging balances precision and recall best: the highest F1.
-pub(super) fn threshold(calibration: Calibration, pairs: &[Pair]) -> f32 {
+pub(crate) fn threshold(calibration: Calibration, pairs: &[Pair]) -> f32 {
     let mut sorted = pairs.to_vec();
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
     let positives = sorted.iter().filter(|pair| pair.1).count();
