@@ -45,6 +45,10 @@ fn example(row: &Row, category: Category) -> Option<Example> {
     };
     let mut labels: Scores = BIASES.into_iter().map(|bias| (bias, 0.0)).collect();
     labels.set(category, biased);
+    // A comment without bias does not attack the group; one with bias may or may not.
+    if biased == 0.0 {
+        labels.set(Category::Hate, 0.0);
+    }
     let text = cleaned(&row.comment);
     Some(Example { source: Source::RedditBias, part: part(&text), text, labels })
 }
