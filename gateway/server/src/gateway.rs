@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use adapters::{AdapterInfo, Catalogue};
 use gateway_engine::{Admission, Engine, Health, Permit};
+use gateway_toxicity::Scorer;
 use prometheus::Registry;
 use tokio::sync::watch;
 
@@ -16,7 +17,14 @@ use crate::settings::{
     Limits, ModerationSettings, Policy, Settings, ShadowSettings, StreamSettings,
 };
 use crate::shadow::Shadow;
-use crate::startup::Loaded;
+
+/// What is loaded before requests are served.
+pub struct Loaded {
+    pub engine: Arc<dyn Engine>,
+    pub catalogue: Arc<Catalogue>,
+    /// What scores prompts and answers.
+    pub scorer: Arc<dyn Scorer>,
+}
 
 /// The gateway's state.
 #[derive(Debug)]

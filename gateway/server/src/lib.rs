@@ -31,6 +31,6 @@ pub mod startup;
 pub mod telemetry;
 
 pub use error::{ApiError, Code, INVALID_CODES};
-pub use gateway::{Gateway, Phase};
+pub use gateway::{Gateway, Loaded, Phase};
 pub use metrics::Metrics;
-pub use moderation::{Mode, ModerationError, OnFailure, Policy as ModerationPolicy};
+pub use moderation::ModerationError;

@@ -10,8 +10,8 @@ use gateway_toxicity::{FastScorer, Scorer, encoder};
 use model::source::{FetchError, ModelSource, ModelStore};
 use model::{Model, ServedPrecision};
 
+use crate::gateway::Loaded;
 use crate::settings::{EngineSettings, ModerationSettings, Precision, Settings};
-use crate::startup::Loaded;
 
 /// Where adapters that come with the sources lie, from their root.
 const SHIPPED: &str = "adapters/shipped";

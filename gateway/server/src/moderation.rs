@@ -9,7 +9,6 @@
 mod hold;
 mod moderator;
 mod plan;
-mod policy;
 mod prompts;
 mod report;
 #[cfg(test)]
@@ -23,11 +22,10 @@ use gateway_wire::{ModerationParam, Verdict};
 use crate::error::{ApiError, Code};
 use crate::metrics::Metrics;
 use crate::scoring::{Audience, Direction, Record, Scoring, ScoringError};
-use crate::settings::ModerationSettings;
+use crate::settings::{ModerationPolicy, ModerationSettings, OnFailure};
 
 pub(crate) use moderator::Moderator;
 pub(crate) use plan::Plan;
-pub use policy::{Mode, OnFailure, Policy};
 pub(crate) use prompts::{Admission, Prompts};
 
 /// The scores of a text, or why there are none.
@@ -39,7 +37,7 @@ const ALIASES: [&str; 2] = ["omni-moderation-latest", "text-moderation-latest"];
 /// The scorer, and the operator's word on what its scores mean.
 pub(crate) struct Moderation {
     scoring: Scoring,
-    policy: Policy,
+    policy: ModerationPolicy,
     thresholds: Scores,
     version: Arc<str>,
     metrics: Metrics,

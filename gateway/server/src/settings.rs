@@ -5,23 +5,22 @@
 
 mod flags;
 mod keys;
+mod moderation;
 mod reader;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway_toxicity::Category;
 use gateway_wire::Selection;
 use gateway_wire::selection::ScaleBounds;
 
 pub use flags::{Action, parse_flags};
 pub use keys::{KEYS, Key};
+pub use moderation::{Mode, ModerationPolicy, ModerationSettings, OnFailure};
 pub use reader::{Effective, Presets, Source};
 
 use reader::Reader;
-
-use crate::moderation::{Mode, OnFailure, Policy as ModerationPolicy};
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -96,18 +95,6 @@ pub struct Policy {
     pub bounds: ScaleBounds,
     pub default: Selection,
     pub presets: Presets,
-}
-
-/// What is scored and blocked for all requests.
-#[derive(Debug, Clone)]
-pub struct ModerationSettings {
-    pub policy: ModerationPolicy,
-    /// A folder whose encoder scores; `None` is the embedded scorer.
-    pub encoder: Option<PathBuf>,
-    /// In place of the scorer's own.
-    pub thresholds: Vec<(Category, f32)>,
-    /// How many jobs may wait for the scorer.
-    pub queue_jobs: usize,
 }
 
 /// Which answers are compared with the base model's.

@@ -9,27 +9,16 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::web::{Data, PayloadConfig};
 use actix_web::{App, HttpServer};
-use adapters::Catalogue;
 use anyhow::Context as _;
-use gateway_engine::Engine;
-use gateway_toxicity::Scorer;
 use prometheus::Registry;
 use tokio::sync::oneshot;
 
 use crate::disconnect::keep_socket;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Loaded};
 use crate::observe::observe;
 use crate::routes;
 use crate::settings::Settings;
 use crate::shutdown::{self, Close, Ending};
-
-/// What is loaded before requests are served.
-pub struct Loaded {
-    pub engine: Arc<dyn Engine>,
-    pub catalogue: Arc<Catalogue>,
-    /// What scores prompts and answers.
-    pub scorer: Arc<dyn Scorer>,
-}
 
 /// Both servers, bound and not yet running.
 pub struct Bound {

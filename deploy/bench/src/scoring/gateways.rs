@@ -9,7 +9,8 @@ use anyhow::Context;
 use gateway_engine::Engine;
 use gateway_server::settings::{Layers, Settings};
 use gateway_server::shutdown::Ending;
-use gateway_server::startup::{Bound, Loaded};
+use gateway_server::Loaded;
+use gateway_server::startup::Bound;
 use gateway_server::{Phase, local};
 use gateway_toxicity::Scorer;
 

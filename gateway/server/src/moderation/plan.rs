@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Mode, Moderation, Moderator, Policy};
+use super::{Moderation, Moderator};
 use crate::scoring::Direction;
+use crate::settings::{Mode, ModerationPolicy};
 
 /// A request's own policy, and whether it wants to be told.
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(super) moderation: Arc<Moderation>,
-    pub(super) policy: Policy,
+    pub(super) policy: ModerationPolicy,
     /// Whether the reply says what was found.
     pub(super) reports: bool,
     /// The label of the adapter set.

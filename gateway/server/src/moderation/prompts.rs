@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 
 use gateway_toxicity::Scores;
 
-use super::{Mode, Outcome, Plan, combined};
+use super::{Outcome, Plan, combined};
 use crate::scoring::{Direction, Record, Ticket};
+use crate::settings::Mode;
 
 /// What is known of the prompts: each one's outcome, now or later.
 pub(crate) enum Prompts {

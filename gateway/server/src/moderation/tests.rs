@@ -10,16 +10,16 @@ use gateway_wire::{FinishReason, ModerationMode, ModerationParam};
 use prometheus::Registry;
 use proptest::prelude::*;
 
-use super::{Mode, Moderation, Moderator, OnFailure, Outcome, Plan, Policy};
+use super::{Moderation, Moderator, Outcome, Plan};
 use crate::generation::Piece;
 use crate::metrics::Metrics;
-use crate::settings::ModerationSettings;
+use crate::settings::{Mode, ModerationPolicy, ModerationSettings, OnFailure};
 
 /// The longest stop text of the answers here, and so how far text may lag behind its tokens.
 const STOP_BYTES: usize = 5;
 
 fn plan(mode: Mode, on_failure: OnFailure) -> Plan {
-    let policy = Policy { input: Mode::Off, output: mode, on_failure };
+    let policy = ModerationPolicy { input: Mode::Off, output: mode, on_failure };
     let (encoder, thresholds) = (None, Vec::new());
     let settings = ModerationSettings { policy, encoder, thresholds, queue_jobs: 10_000 };
     let metrics = Metrics::new(&Registry::new()).expect("metrics");

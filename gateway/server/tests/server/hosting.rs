@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use gateway_server::Gateway;
+use gateway_server::Loaded;
 use gateway_server::settings::Settings;
 use gateway_server::shutdown::Ending;
-use gateway_server::startup::{Bound, Loaded};
+use gateway_server::startup::Bound;
 use tokio::sync::mpsc;
 
 /// A gateway that was started.

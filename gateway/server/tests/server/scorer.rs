@@ -1,7 +1,7 @@
 //! Which scorer a program loads.
 
+use gateway_server::Loaded;
 use gateway_server::local;
-use gateway_server::startup::Loaded;
 
 use crate::house::settings;
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use gateway_server::settings::{KEYS, Layers, Settings, Source};
-use gateway_server::{Mode, OnFailure};
+use gateway_server::settings::{Mode, OnFailure};
 use gateway_toxicity::Category;
 use proptest::prelude::*;
 

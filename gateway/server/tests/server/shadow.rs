@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gateway_engine::scripted::Script;
+use gateway_server::Loaded;
 use gateway_server::local;
-use gateway_server::startup::Loaded;
 use gateway_toxicity::scripted::ScriptedScorer;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use gateway_engine::scripted::Script;
-use gateway_server::startup::Loaded;
+use gateway_server::Loaded;
 use gateway_toxicity::scripted::POISON;
 use serde_json::json;
 

@@ -1,6 +1,21 @@
 //! What is done with texts: the operator says it for all, and a request may only tighten it.
 
+use std::path::PathBuf;
+
+use gateway_toxicity::Category;
 use gateway_wire::{ModerationMode, ModerationParam};
+
+/// What is scored and blocked for all requests.
+#[derive(Debug, Clone)]
+pub struct ModerationSettings {
+    pub policy: ModerationPolicy,
+    /// A folder whose encoder scores; `None` is the embedded scorer.
+    pub encoder: Option<PathBuf>,
+    /// In place of the scorer's own.
+    pub thresholds: Vec<(Category, f32)>,
+    /// How many jobs may wait for the scorer.
+    pub queue_jobs: usize,
+}
 
 /// What is done with one direction's texts, from lax to strict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,13 +39,13 @@ pub enum OnFailure {
 
 /// What is done with prompts and with answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
+pub struct ModerationPolicy {
     pub input: Mode,
     pub output: Mode,
     pub on_failure: OnFailure,
 }
 
-impl Policy {
+impl ModerationPolicy {
     /// Whether nothing is scored.
     pub(crate) fn is_off(self) -> bool {
         self.input.max(self.output) == Mode::Off
@@ -64,7 +79,8 @@ mod tests {
         const ASKED: [ModerationMode; 2] = [ModerationMode::Score, ModerationMode::Block];
         for own in MODES {
             for asked in ASKED {
-                let own = Policy { input: own, output: own, on_failure: OnFailure::Closed };
+                let own =
+                    ModerationPolicy { input: own, output: own, on_failure: OnFailure::Closed };
                 let param = ModerationParam { model: String::new(), input: asked, output: asked };
                 let policy = own.tightened(Some(&param));
                 assert!(policy.input >= own.input && policy.input >= asked.into());
