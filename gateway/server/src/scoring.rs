@@ -14,7 +14,7 @@ mod worker;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
-use gateway_toxicity::{Scorer, Scores, Window, Windows};
+use gateway_toxicity::{Scorer, Scores, Window};
 use tokio::sync::oneshot;
 
 use crate::clock;
@@ -96,9 +96,7 @@ impl Scoring {
 
     /// The windows of a text, in jobs; an empty one if it has no word.
     fn jobs(&self, text: &str) -> Vec<Vec<String>> {
-        let mut windows = Windows::new(self.scorer.windows());
-        let mut cut = windows.push(text);
-        cut.extend(windows.finish());
+        let cut = self.scorer.windows().cut(text);
         if cut.is_empty() {
             return vec![vec![String::new()]];
         }

@@ -33,6 +33,10 @@ impl Category {
         Self::BiasOrientation,
     ];
 
+    /// The biases against groups of people.
+    pub const BIASES: [Self; 4] =
+        [Self::BiasGender, Self::BiasRace, Self::BiasReligion, Self::BiasOrientation];
+
     /// Its name on the wire and in metrics, such as `bias/gender`.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,6 +1,6 @@
 //! The contract of scorers.
 
-use crate::{Scores, Window, WindowShape, Windows};
+use crate::{Scores, Window, WindowShape};
 
 /// Something that scores text.
 pub trait Scorer: Send + Sync {
@@ -32,9 +32,7 @@ pub struct ScoreError(pub String);
 /// # Errors
 /// [`ScoreError`] if the scorer fails.
 pub fn score_text(scorer: &dyn Scorer, text: &str) -> Result<Scores, ScoreError> {
-    let mut windows = Windows::new(scorer.windows());
-    let mut cut = windows.push(text);
-    cut.extend(windows.finish());
+    let cut = scorer.windows().cut(text);
     let texts: Vec<&str> = cut.iter().map(Window::text).collect();
     let scores = if texts.is_empty() { scorer.score(&[""])? } else { scorer.score(&texts)? };
     Ok(scores.iter().fold(Scores::default(), |highest, scores| highest.max(scores)))

@@ -30,6 +30,15 @@ impl WindowShape {
         Self { words, stride: if stride < words { stride } else { words } }
     }
 
+    /// The windows of a whole text; none if it has no word.
+    #[must_use]
+    pub fn cut(self, text: &str) -> Vec<Window> {
+        let mut windows = Windows::new(self);
+        let mut cut = windows.push(text);
+        cut.extend(windows.finish());
+        cut
+    }
+
     /// The most words in a window.
     #[must_use]
     pub const fn words(self) -> usize {

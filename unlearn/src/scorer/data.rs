@@ -99,8 +99,12 @@ fn part(text: &str) -> Part {
 }
 
 fn key(text: &str) -> [u8; 32] {
-    let letters = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase);
-    Sha256::digest(letters.collect::<String>().as_bytes()).into()
+    Sha256::digest(letters(text).as_bytes()).into()
+}
+
+/// What near copies of a text have in common: its letters and digits, in lower case.
+pub(super) fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// The text without what collecting it from a web page left in: entities, links, user names.

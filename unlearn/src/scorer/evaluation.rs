@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use gateway_toxicity::Category;
 
-use super::data::{Case, Example, Part, Source};
+use super::data::{Case, Example, Part, Source, letters};
 use super::grammar::{Grammar, GrammarError};
 use super::perturbation::Perturbation;
 use crate::random::Random;
@@ -81,10 +81,6 @@ impl Tests<'_> {
             .collect();
         Ok(self.cases.iter().filter(|case| made.contains(&letters(&case.text))).count())
     }
-}
-
-fn letters(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn counts(examples: &[&Example]) -> BTreeMap<&'static str, usize> {

@@ -165,7 +165,7 @@ impl Frame {
         let mut labels = self.labels;
         if let Some(biased) = self.bias {
             let about = group.and_then(|group| group.bias);
-            for bias in file::BIASES {
+            for bias in Category::BIASES {
                 labels.set(bias, if about == Some(bias) { biased } else { 0.0 });
             }
         }

@@ -10,7 +10,7 @@ use candle_core::{Device, Tensor};
 use gateway_toxicity::encoder::{
     CategoryHead, Description, Encoder, EncoderError, Group, Heads, HeadsError, Layer,
 };
-use gateway_toxicity::{Category, Window, Windows};
+use gateway_toxicity::{Category, Window};
 
 use self::logistic::{Fitted, Texts};
 use super::data::{Example, Part};
@@ -210,9 +210,7 @@ fn pairs(texts: &[Example], logits: &[Logits], category: Category) -> Vec<Pair> 
 
 /// A whole text's logits: the highest of its windows', as its scores are.
 fn highest_logits(encoder: &Encoder, heads: &Heads, text: &str) -> Result<Logits, EncoderError> {
-    let mut windows = Windows::new(heads.windows());
-    let mut cut = windows.push(text);
-    cut.extend(windows.finish());
+    let cut = heads.windows().cut(text);
     let texts: Vec<&str> = cut.iter().map(Window::text).collect();
     let mut highest = Category::ALL.map(|category| (category, f32::NEG_INFINITY));
     for vector in encoder.embed(if texts.is_empty() { &[""] } else { &texts })? {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::*;
-use crate::{Window, Windows, score_text};
+use crate::{Window, score_text};
 
 const EMBEDDING: usize = 3;
 const CHANNELS: usize = 5;
@@ -103,9 +103,7 @@ fn scores_are_calibrated_logits_and_unknown_categories_are_absent() {
 fn a_text_has_the_highest_score_of_its_windows() {
     let scorer = scorer();
     let text = "moon is round moons strange is moon round is";
-    let mut windows = Windows::new(scorer.windows());
-    let mut cut = windows.push(text);
-    cut.extend(windows.finish());
+    let cut = scorer.windows().cut(text);
     let texts: Vec<_> = cut.iter().map(Window::text).collect();
     let highest = scorer.score(&texts).unwrap().iter().fold(Scores::default(), |a, b| a.max(b));
     assert_eq!(score_text(&scorer, text).unwrap(), highest);

@@ -18,9 +18,6 @@ const TABLES: [(&str, Encoding, Category); 5] = [
     ("orientation", Encoding::Utf8, Category::BiasOrientation),
 ];
 
-const BIASES: [Category; 4] =
-    [Category::BiasGender, Category::BiasRace, Category::BiasReligion, Category::BiasOrientation];
-
 #[derive(Debug, Deserialize)]
 struct Row {
     comment: String,
@@ -43,7 +40,7 @@ fn example(row: &Row, category: Category) -> Option<Example> {
         "1" => 1.0,
         _ => return None,
     };
-    let mut labels: Scores = BIASES.into_iter().map(|bias| (bias, 0.0)).collect();
+    let mut labels: Scores = Category::BIASES.into_iter().map(|bias| (bias, 0.0)).collect();
     labels.set(category, biased);
     // A comment without bias does not attack the group; one with bias may or may not.
     if biased == 0.0 {

@@ -1,7 +1,7 @@
 //! From logits to probabilities that mean what they say.
 
 use gateway_toxicity::fast::Calibration;
-use gateway_toxicity::{Category, FastScorer, Scorer as _, Window, Windows};
+use gateway_toxicity::{Category, FastScorer, Scorer as _, Window};
 
 use crate::scorer::data::Example;
 
@@ -47,9 +47,7 @@ pub(crate) fn threshold(calibration: Calibration, pairs: &[Pair]) -> f32 {
 
 /// A whole text's logit: the highest of its windows', as its score is.
 fn highest_logit(scorer: &FastScorer, text: &str, category: Category) -> Option<f32> {
-    let mut windows = Windows::new(scorer.windows());
-    let mut cut = windows.push(text);
-    cut.extend(windows.finish());
+    let cut = scorer.windows().cut(text);
     let logit = |window: &Window| {
         let logits = scorer.logits(window.text());
         logits.into_iter().find(|(known, _)| *known == category).map(|(_, logit)| logit)

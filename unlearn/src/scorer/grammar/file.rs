@@ -12,10 +12,6 @@ use crate::scorer::data::Part;
 /// A frame that is drawn more often would drown the others.
 const MOST_WEIGHT: usize = 100;
 
-/// The categories that a group's domain can be.
-pub(super) const BIASES: [Category; 4] =
-    [Category::BiasGender, Category::BiasRace, Category::BiasReligion, Category::BiasOrientation];
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
