@@ -6,6 +6,7 @@
 //! **Invariant:** what is measured is the scorer that the gateway runs, read from the file that it
 //! reads.
 
+mod calibration;
 pub mod data;
 pub mod evaluation;
 pub mod fast;

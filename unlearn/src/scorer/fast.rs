@@ -1,13 +1,11 @@
 //! The fast scorer's making: a run file in, a file for the gateway out.
 
-mod calibration;
 mod corpus;
 mod embedding;
 mod network;
 mod run;
 mod training;
 
-pub(crate) use calibration::{Pair, fit as fit_calibration, threshold as fit_threshold};
 pub use embedding::{Encoder, open_encoder};
 pub use run::{FastRun, RunError};
 pub use training::{Progress, TrainError, train};

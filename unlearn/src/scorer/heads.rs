@@ -13,8 +13,8 @@ use gateway_toxicity::encoder::{
 use gateway_toxicity::{Category, Window};
 
 use self::logistic::{Fitted, Texts};
+use super::calibration::{self, Judged};
 use super::data::{Example, Part};
-use super::fast::{Pair, fit_calibration, fit_threshold};
 use super::grammar::{Grammar, GrammarError};
 use super::lexicon;
 use crate::random::Random;
@@ -23,9 +23,6 @@ pub use run::{HeadsRun, HeadsRunError};
 
 /// The threshold of heads that are not calibrated yet.
 const THRESHOLD: f32 = 0.5;
-
-/// Of every category, in their order.
-type Logits = [(Category, f32); Category::ALL.len()];
 
 /// Texts that are embedded between two reports.
 const EMBEDDED_TEXTS: usize = 64;
@@ -175,50 +172,33 @@ fn build(
     Ok(Heads::new(description, mean, deviation, vec![(None, output)])?)
 }
 
-/// The same heads, each calibrated on real texts, with its threshold where it tells those and the
-/// grammar's sentences apart best: real texts say how likely harm is, the grammar what it looks
-/// like.
+/// The same heads, each calibrated on real texts, with its threshold chosen on those and the
+/// grammar's sentences.
 fn calibrate(
     heads: &Heads,
     encoder: &Encoder,
     texts: &[Example],
     sentences: &[Example],
 ) -> Result<Heads, HeadsTrainError> {
-    let all = |examples: &[Example]| -> Result<Vec<Logits>, EncoderError> {
-        examples.iter().map(|example| highest_logits(encoder, heads, &example.text)).collect()
+    let all = |examples: &[Example]| -> Result<Vec<Judged>, EncoderError> {
+        examples.iter().map(|example| judged(encoder, heads, example)).collect()
     };
-    let (of_texts, of_sentences) = (all(texts)?, all(sentences)?);
+    let (real, sentences) = (all(texts)?, all(sentences)?);
     let calibrated = Category::ALL.into_iter().map(|category| {
-        let mut known = pairs(texts, &of_texts, category);
-        let fitted = fit_calibration(&known).ok_or(HeadsTrainError::Calibration(category))?;
-        known.extend(pairs(sentences, &of_sentences, category));
-        let threshold = fit_threshold(fitted, &known);
+        let fitted = calibration::of_category(&real, &sentences, category);
+        let (fitted, threshold) = fitted.ok_or(HeadsTrainError::Calibration(category))?;
         Ok(CategoryHead::new(category, threshold, fitted.slope, fitted.offset))
     });
     let calibrated = calibrated.collect::<Result<_, HeadsTrainError>>()?;
     Ok(heads.clone().calibrated(calibrated)?)
 }
 
-/// Logit and truth of the texts whose label for `category` is known.
-fn pairs(texts: &[Example], logits: &[Logits], category: Category) -> Vec<Pair> {
-    let pair = |(example, logits): (&Example, &Logits)| {
-        let logit = logits.iter().find(|(known, _)| *known == category)?.1;
-        Some((f64::from(logit), example.labels.get(category)? >= 0.5))
-    };
-    texts.iter().zip(logits).filter_map(pair).collect()
-}
-
-/// A whole text's logits: the highest of its windows', as its scores are.
-fn highest_logits(encoder: &Encoder, heads: &Heads, text: &str) -> Result<Logits, EncoderError> {
-    let cut = heads.windows().cut(text);
+fn judged(encoder: &Encoder, heads: &Heads, example: &Example) -> Result<Judged, EncoderError> {
+    let cut = heads.windows().cut(&example.text);
     let texts: Vec<&str> = cut.iter().map(Window::text).collect();
-    let mut highest = Category::ALL.map(|category| (category, f32::NEG_INFINITY));
-    for vector in encoder.embed(if texts.is_empty() { &[""] } else { &texts })? {
-        for (known, (_, logit)) in highest.iter_mut().zip(heads.logits(&vector)) {
-            known.1 = known.1.max(logit);
-        }
-    }
-    Ok(highest)
+    let vectors = encoder.embed(if texts.is_empty() { &[""] } else { &texts })?;
+    let logits = vectors.iter().map(|vector| heads.logits(vector));
+    Ok(Judged { labels: example.labels, logits: calibration::highest(logits) })
 }
 
 #[cfg(test)]

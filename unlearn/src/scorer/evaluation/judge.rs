@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use gateway_toxicity::fast::Calibration;
 use gateway_toxicity::{Category, Scorer, Scores, score_text};
 
+use crate::scorer::calibration;
 use crate::scorer::data::{Example, Part, Source};
-use crate::scorer::fast::fit_calibration;
 use crate::scorer::lexicon::Lexicon;
 
 /// A text is flagged where it is likelier than not.
@@ -75,7 +75,7 @@ impl WordList {
             let lexicon = Lexicon::mined(examples, Source::Davidson, category);
             let pair =
                 |e: &&Example| Some((lexicon.weight(&e.text), e.labels.get(category)? >= 0.5));
-            let calibration = fit_calibration(&valid.iter().filter_map(pair).collect::<Vec<_>>())?;
+            let calibration = calibration::fit(&valid.iter().filter_map(pair).collect::<Vec<_>>())?;
             Some((category, lexicon, calibration))
         };
         Self { categories: GENERAL.into_iter().filter_map(fitted).collect() }

@@ -1,15 +1,15 @@
 //! The training loop.
 
 use gateway_toxicity::fast::{Calibration, FastModel, FileError, Layer};
-use gateway_toxicity::{Category, FastScorer, Scores, WindowShape};
+use gateway_toxicity::{Category, FastScorer, Scorer as _, Scores, WindowShape};
 
-use super::calibration;
 use super::corpus::Corpus;
 use super::embedding::{self, Encoder, Pretrained};
 use super::network::{Dropout, Network, loss};
 use super::run::FastRun;
 use crate::optimiser::{AdamW, AdamWSettings};
 use crate::random::Random;
+use crate::scorer::calibration::{self, Judged};
 use crate::scorer::data::{Example, Part};
 use crate::scorer::grammar::{Grammar, GrammarError};
 use crate::scorer::lexicon;
@@ -87,12 +87,19 @@ fn calibrate(
     let scorer = FastScorer::from_bytes(&trained.to_bytes()?)?;
     let sentences = (0..run.training.threshold_sentences).map(|_| grammar.sentence(random).example);
     let sentences: Vec<Example> = sentences.collect();
+    let judged = |example: &Example| {
+        let windows = scorer.windows().cut(&example.text);
+        let logits = windows.iter().map(|window| scorer.logits(window.text()));
+        Judged { labels: example.labels, logits: calibration::highest(logits) }
+    };
+    let valid = examples.iter().filter(|example| example.part == Part::Valid);
+    let real: Vec<_> = valid.map(judged).collect();
+    let sentences: Vec<_> = sentences.iter().map(judged).collect();
     for (category, calibration) in &mut trained.categories {
-        let valid = examples.iter().filter(|example| example.part == Part::Valid);
-        let mut pairs = calibration::pairs(&scorer, valid, *category);
-        *calibration = calibration::fit(&pairs).ok_or(TrainError::Calibration(*category))?;
-        pairs.extend(calibration::pairs(&scorer, sentences.iter(), *category));
-        trained.thresholds.set(*category, calibration::threshold(*calibration, &pairs));
+        let fitted = calibration::of_category(&real, &sentences, *category);
+        let (fitted, threshold) = fitted.ok_or(TrainError::Calibration(*category))?;
+        *calibration = fitted;
+        trained.thresholds.set(*category, threshold);
     }
     Ok(())
 }

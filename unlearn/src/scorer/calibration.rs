@@ -1,9 +1,7 @@
 //! From logits to probabilities that mean what they say.
 
 use gateway_toxicity::fast::Calibration;
-use gateway_toxicity::{Category, FastScorer, Scorer as _, Window};
-
-use crate::scorer::data::Example;
+use gateway_toxicity::{Category, Scores};
 
 /// Newton's method is done long before.
 const ROUNDS: usize = 100;
@@ -11,23 +9,52 @@ const ROUNDS: usize = 100;
 const LEAST_SLOPE: f64 = 1e-3;
 
 /// A text's logit and whether it has the label.
-pub(crate) type Pair = (f64, bool);
+type Pair = (f64, bool);
 
-/// The texts whose label for `category` is known.
-pub(super) fn pairs<'a>(
-    scorer: &FastScorer,
-    texts: impl Iterator<Item = &'a Example>,
+/// A logit for each category.
+pub(super) type Logits = Vec<(Category, f32)>;
+
+/// What a text is, and what a scorer that is not calibrated yet says of it.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) labels: Scores,
+    pub(super) logits: Logits,
+}
+
+/// A whole text's logits: the highest of its windows', as its scores are.
+pub(super) fn highest(windows: impl IntoIterator<Item = Logits>) -> Logits {
+    let higher = |highest: Logits, window: Logits| {
+        let pairs = highest.into_iter().zip(window);
+        pairs.map(|((category, high), (_, logit))| (category, high.max(logit))).collect()
+    };
+    windows.into_iter().reduce(higher).unwrap_or_default()
+}
+
+/// A category's calibration on `real` texts, and its threshold where it tells those and the
+/// grammar's `sentences` apart best: real texts say how likely harm is, the grammar what it looks
+/// like. `None` if the real texts lack one of the two labels.
+pub(super) fn of_category(
+    real: &[Judged],
+    sentences: &[Judged],
     category: Category,
-) -> Vec<Pair> {
-    let known = texts.filter_map(|example| {
-        let label = example.labels.get(category)?;
-        Some((f64::from(highest_logit(scorer, &example.text, category)?), label >= 0.5))
-    });
-    known.collect()
+) -> Option<(Calibration, f32)> {
+    let mut known = pairs(real, category);
+    let calibration = fit(&known)?;
+    known.extend(pairs(sentences, category));
+    Some((calibration, threshold(calibration, &known)))
+}
+
+/// Logit and truth of the texts whose label for `category` is known.
+fn pairs(texts: &[Judged], category: Category) -> Vec<Pair> {
+    let pair = |text: &Judged| {
+        let logit = text.logits.iter().find(|(known, _)| *known == category)?.1;
+        Some((f64::from(logit), text.labels.get(category)? >= 0.5))
+    };
+    texts.iter().filter_map(pair).collect()
 }
 
 /// The probability from which on flagging balances precision and recall best: the highest F1.
-pub(crate) fn threshold(calibration: Calibration, pairs: &[Pair]) -> f32 {
+fn threshold(calibration: Calibration, pairs: &[Pair]) -> f32 {
     let mut sorted = pairs.to_vec();
     sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
     let positives = sorted.iter().filter(|pair| pair.1).count();
@@ -45,19 +72,9 @@ pub(crate) fn threshold(calibration: Calibration, pairs: &[Pair]) -> f32 {
     calibration.apply(place as f32)
 }
 
-/// A whole text's logit: the highest of its windows', as its score is.
-fn highest_logit(scorer: &FastScorer, text: &str, category: Category) -> Option<f32> {
-    let cut = scorer.windows().cut(text);
-    let logit = |window: &Window| {
-        let logits = scorer.logits(window.text());
-        logits.into_iter().find(|(known, _)| *known == category).map(|(_, logit)| logit)
-    };
-    cut.iter().filter_map(logit).reduce(f32::max)
-}
-
 /// Maximum-likelihood slope and offset for pairs of logit and truth, by Newton's method with Platt's
 /// smoothed targets. (Lin, Lin and Weng, "A Note on Platt's Probabilistic Outputs", 2007.)
-pub(crate) fn fit(pairs: &[Pair]) -> Option<Calibration> {
+pub(super) fn fit(pairs: &[Pair]) -> Option<Calibration> {
     #[expect(clippy::cast_precision_loss, reason = "texts are few")]
     let count = |truth: bool| pairs.iter().filter(|pair| pair.1 == truth).count() as f64;
     let (with, without) = (count(true), count(false));
