@@ -56,7 +56,13 @@ impl Parity {
         let tokens: Vec<_> = self.expected["tokens"].values.iter().map(|id| *id as u32).collect();
         let tokens = Tensor::new(tokens, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
         let hidden = decoder.hidden(&tokens, delta).unwrap();
-        decoder.logits(&hidden).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+        decoder
+            .logits(&hidden.squeeze(0).unwrap())
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap()
     }
 
     /// Holds the logits with `adapters` to PEFT's values of that `name`.

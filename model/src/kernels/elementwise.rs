@@ -128,6 +128,23 @@ impl Rotation {
             }
         }
     }
+
+    /// Rotates every head of `row` back from `position`, in place.
+    ///
+    /// # Panics
+    /// If `position` is beyond the table.
+    pub fn undo(&self, row: &mut [f32], position: usize) {
+        let at = position * self.half;
+        let (cos, sin) = (&self.cos[at..][..self.half], &self.sin[at..][..self.half]);
+        for head in row.chunks_exact_mut(2 * self.half) {
+            let (first, second) = head.split_at_mut(self.half);
+            for i in 0..self.half {
+                let (a, b) = (first[i], second[i]);
+                first[i] = a * cos[i] + b * sin[i];
+                second[i] = b * cos[i] - a * sin[i];
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -189,6 +206,10 @@ mod tests {
         // Pair 0 turns by 3 radians from (1, 0), pair 1 by 0.03 from (0, 1).
         let want = [3.0_f32.cos(), -(0.03_f32.sin()), 3.0_f32.sin(), 0.03_f32.cos()];
         for (got, want) in row.iter().zip(want) {
+            assert!((got - want).abs() < 1e-6, "{row:?}");
+        }
+        rotation.undo(&mut row, 3);
+        for (got, want) in row.iter().zip([1.0, 0.0, 0.0, 1.0]) {
             assert!((got - want).abs() < 1e-6, "{row:?}");
         }
     }

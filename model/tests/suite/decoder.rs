@@ -27,7 +27,7 @@ fn tokens(count: usize) -> Vec<u32> {
 fn dense_logits(model: &DenseDecoder, tokens: &[u32]) -> Vec<Vec<f32>> {
     let input = Tensor::new(tokens, &Device::Cpu).and_then(|t| t.unsqueeze(0)).expect("tensor");
     let hidden = model.hidden(&input, &NoDelta).expect("forward");
-    model.logits(&hidden).and_then(|l| Ok(l.squeeze(0)?.to_vec2()?)).expect("logits")
+    model.logits(&hidden.squeeze(0).expect("one")).and_then(|l| Ok(l.to_vec2()?)).expect("logits")
 }
 
 /// Hidden states of one sequence computed in the given chunks.

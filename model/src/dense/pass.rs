@@ -1,0 +1,103 @@
+//! One forward pass.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::frozen::frozen_linear;
+use super::heads::Heads;
+use super::{DenseDecoder, cpu, gate, norm, softmax};
+use crate::decoder::{Backend, Norm};
+use crate::kernels::elementwise::frequencies;
+use crate::{Config, ModelError, Projection};
+
+/// A pass over a batch; activations are (batch * length, width).
+pub(super) struct Pass<'a> {
+    model: &'a DenseDecoder,
+    heads: Heads,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(
+        model: &'a DenseDecoder,
+        batch: usize,
+        length: usize,
+    ) -> Result<Self, ModelError> {
+        let DenseDecoder { config, embedding, rotation, .. } = model;
+        let angles = if cpu::takes(embedding) {
+            None
+        } else {
+            Some(angles(config, length, embedding.dtype(), embedding.device())?)
+        };
+        let (head_dim, rotation) = (config.head_dim, rotation.clone());
+        Ok(Self { model, heads: Heads { batch, length, head_dim, rotation, angles } })
+    }
+}
+
+/// Cosines and sines (T, head_dim / 2) of the rotary embedding's angles.
+fn angles(
+    config: &Config,
+    length: usize,
+    dtype: DType,
+    device: &Device,
+) -> Result<(Tensor, Tensor), ModelError> {
+    let frequencies = frequencies(config.rope_theta, config.head_dim);
+    let frequencies = Tensor::new(frequencies, device)?.unsqueeze(0)?;
+    #[expect(clippy::cast_possible_truncation, reason = "a context's length")]
+    let positions = Tensor::arange(0, length as u32, device)?.to_dtype(DType::F32)?;
+    let angles = positions.reshape((length, 1))?.broadcast_mul(&frequencies)?;
+    Ok((angles.cos()?.to_dtype(dtype)?, angles.sin()?.to_dtype(dtype)?))
+}
+
+impl Backend for Pass<'_> {
+    type Rows = Tensor;
+
+    fn norm(&mut self, norm: Norm, x: &Tensor) -> Result<Tensor, ModelError> {
+        let weight = match norm {
+            Norm::Attention(layer) => &self.model.layers[layer].attention_norm,
+            Norm::Mlp(layer) => &self.model.layers[layer].mlp_norm,
+            Norm::Final => &self.model.final_norm,
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
+        let epsilon = self.model.config.norm_epsilon as f32;
+        Ok(norm::rms_norm(x, weight, epsilon)?)
+    }
+
+    fn linear<const N: usize>(
+        &mut self,
+        layer: usize,
+        projections: [Projection; N],
+        x: &Tensor,
+    ) -> Result<[Tensor; N], ModelError> {
+        let layer = &self.model.layers[layer];
+        // Copies of a tensor are references; each is replaced.
+        let mut outputs: [Tensor; N] = std::array::from_fn(|_| x.clone());
+        for (output, projection) in outputs.iter_mut().zip(projections) {
+            *output = frozen_linear(x, &layer.linears[projection as usize])?;
+        }
+        Ok(outputs)
+    }
+
+    fn attend(&mut self, _: usize, q: Tensor, k: Tensor, v: Tensor) -> Result<Tensor, ModelError> {
+        let Config { heads, kv_heads, head_dim, .. } = self.model.config;
+        let Heads { batch, length, .. } = self.heads;
+        let groups = batch * kv_heads;
+        // The query heads that share a key head lie side by side: one product takes them all.
+        let rows = heads / kv_heads * length;
+        let q = self.heads.rotated(&q)?.reshape((groups, rows, head_dim))?;
+        let k = self.heads.rotated(&k)?.reshape((groups, length, head_dim))?;
+        let v = self.heads.split(&v)?.reshape((groups, length, head_dim))?;
+        #[expect(clippy::cast_precision_loss, reason = "a head's width")]
+        let scale = 1.0 / (head_dim as f64).sqrt();
+        let weights = softmax::causal_softmax(&q.matmul(&k.t()?)?, scale)?;
+        let out = weights.matmul(&v)?.reshape((batch, heads, length, head_dim))?;
+        Ok(self.heads.merge(&out)?)
+    }
+
+    fn gate(&mut self, gate: Tensor, up: Tensor) -> Result<Tensor, ModelError> {
+        Ok(gate::gated(&gate, &up)?)
+    }
+
+    fn add(&mut self, x: &mut Tensor, y: Tensor) -> Result<(), ModelError> {
+        *x = (&*x + y)?;
+        Ok(())
+    }
+}
