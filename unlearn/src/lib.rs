@@ -6,6 +6,7 @@
 
 pub mod evaluation;
 pub mod export;
+pub mod loss;
 mod optimiser;
 mod random;
 pub mod scorer;

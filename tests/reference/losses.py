@@ -1,0 +1,90 @@
+"""Expected losses and gradients of `unlearn/src/loss`, by PyTorch 2.13.
+
+    python tests/reference/losses.py > tests/fixtures/losses.json
+"""
+
+import json
+
+import torch
+import torch.nn.functional as F
+
+torch.manual_seed(7)
+N, V = 6, 11
+logits = torch.randn(N, V) * 3
+other = torch.randn(N, V) * 3
+reference = torch.randn(N, V) * 3
+other_reference = torch.randn(N, V) * 3
+targets = torch.randint(0, V, (N,))
+sequences = torch.tensor([0, 0, 1, 2, 2, 2])
+BETA, STRENGTH, FLOOR, LIMIT = 0.7, 5.0, -4.0, 9.0
+
+
+def at_targets(z):
+    return F.log_softmax(z, -1).gather(1, targets[:, None])[:, 0]
+
+
+def ascent(z, _):
+    return -F.cross_entropy(z, targets)
+
+
+def bounded_ascent(z, _):
+    return at_targets(z).clamp_min(FLOOR).mean()
+
+
+def nll(z, _):
+    return F.cross_entropy(z, targets)
+
+
+def npo(z, _):
+    rise = at_targets(z) - at_targets(reference)
+    per_sequence = torch.stack([rise[sequences == s].sum() for s in range(3)])
+    return -(2 / BETA) * F.logsigmoid(-BETA * per_sequence).mean()
+
+
+def undial(z, _):
+    teacher = reference.clone()
+    teacher[torch.arange(N), targets] -= STRENGTH
+    return F.kl_div(F.log_softmax(z, -1), F.softmax(teacher, -1), reduction="batchmean")
+
+
+def kl(z, _):
+    return F.kl_div(F.log_softmax(z, -1), F.softmax(reference, -1), reduction="batchmean")
+
+
+def squared_gap(z, y):
+    return ((at_targets(z) - at_targets(y)) ** 2).clamp_max(LIMIT).mean()
+
+
+def mixture(z, y):
+    q = (F.softmax(reference, -1) + F.softmax(other_reference, -1)) / 2
+    to = [F.kl_div(F.log_softmax(x, -1), q, reduction="batchmean") for x in (z, y)]
+    return (to[0] + to[1]) / 2
+
+
+def expected(loss):
+    z, y = logits.clone().requires_grad_(), other.clone().requires_grad_()
+    value = loss(z, y)
+    value.backward()
+    gradients = [x.grad if x.grad is not None else torch.zeros(N, V) for x in (z, y)]
+    return {"loss": value.item(), "gradients": [g.tolist() for g in gradients]}
+
+
+losses = [ascent, bounded_ascent, nll, npo, undial, kl, squared_gap, mixture]
+print(
+    json.dumps(
+        {
+            "logits": logits.tolist(),
+            "other": other.tolist(),
+            "reference": reference.tolist(),
+            "other_reference": other_reference.tolist(),
+            "targets": targets.tolist(),
+            "sequences": sequences.tolist(),
+            "beta": BETA,
+            "strength": STRENGTH,
+            "floor": FLOOR,
+            "limit": LIMIT,
+            "expected": {loss.__name__: expected(loss) for loss in losses},
+        },
+        indent=1,
+    )
+)
