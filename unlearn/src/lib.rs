@@ -4,6 +4,7 @@
 //! theirs leaves this crate, neither in reports nor in errors.
 #![warn(missing_docs)]
 
+pub mod corpus;
 pub mod evaluation;
 pub mod export;
 pub mod loss;

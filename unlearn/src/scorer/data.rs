@@ -7,7 +7,6 @@
 mod davidson;
 mod hatecheck;
 mod redditbias;
-mod table;
 mod toxic_spans;
 mod wikitext;
 
@@ -15,22 +14,11 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use gateway_toxicity::Scores;
-use sha2::{Digest as _, Sha256};
 
+use crate::corpus::{Part, key};
 use crate::evaluation::DataError;
 
 pub use hatecheck::{Case, load_cases};
-
-/// What a text is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// Weights are fitted to it.
-    Train,
-    /// Choices are made on it: epochs, calibration, thresholds.
-    Valid,
-    /// It is only reported on.
-    Test,
-}
 
 /// Where a text comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,25 +76,6 @@ pub fn load(folder: &Path) -> Result<Vec<Example>, DataError> {
     Ok(examples)
 }
 
-/// Which part a text is in where the set has no split of its own: 80, 10 and 10 of a hundred, by a
-/// digest of its letters, so that near copies stay together.
-fn part(text: &str) -> Part {
-    match key(text)[0] {
-        0..205 => Part::Train,
-        205..230 => Part::Valid,
-        230.. => Part::Test,
-    }
-}
-
-fn key(text: &str) -> [u8; 32] {
-    Sha256::digest(letters(text).as_bytes()).into()
-}
-
-/// What near copies of a text have in common: its letters and digits, in lower case.
-pub(super) fn letters(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
 /// The text without what collecting it from a web page left in: entities, links, user names.
 fn cleaned(text: &str) -> String {
     let text = text.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");
@@ -140,13 +109,5 @@ mod tests {
     fn texts_are_cleaned_of_what_collecting_them_left_in() {
         let raw = "!! RT @someone: so &amp; so&#128514;&#8230; https://t.co/abc  @ me&#";
         assert_eq!(cleaned(raw), "!! so & so @ me");
-    }
-
-    #[test]
-    fn a_text_and_its_near_copy_are_in_the_same_part() {
-        let texts: Vec<_> = (0..200).map(|n| format!("Text number {n}")).collect();
-        assert!(texts.iter().all(|text| part(text) == part(&format!("{}!!", text.to_uppercase()))));
-        let train = texts.iter().filter(|text| part(text) == Part::Train).count();
-        assert!((140..180).contains(&train), "{train} of 200");
     }
 }

@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use gateway_toxicity::Category;
 
-use super::data::{Case, Example, Part, Source, letters};
+use super::data::{Case, Example, Source};
 use super::grammar::{Grammar, GrammarError};
 use super::perturbation::Perturbation;
+use crate::corpus::{Part, letters};
 use crate::random::Random;
 
 pub use card::{Card, CategoryResult, Robustness};

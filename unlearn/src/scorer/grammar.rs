@@ -13,7 +13,8 @@ use gateway_toxicity::{Category, Scores};
 use sha2::{Digest as _, Sha256};
 
 use self::template::{Slot, Template};
-use super::data::{Example, Part, Source};
+use super::data::{Example, Source};
+use crate::corpus::Part;
 use crate::random::Random;
 
 /// The grammar that comes with the program.

@@ -14,9 +14,10 @@ use gateway_toxicity::{Category, Window};
 
 use self::logistic::{Fitted, Texts};
 use super::calibration::{self, Judged};
-use super::data::{Example, Part};
+use super::data::Example;
 use super::grammar::{Grammar, GrammarError};
 use super::lexicon;
+use crate::corpus::Part;
 use crate::random::Random;
 
 pub use run::{HeadsRun, HeadsRunError};

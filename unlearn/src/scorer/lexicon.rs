@@ -7,7 +7,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use gateway_toxicity::Category;
 
-use super::data::{Example, Part, Source};
+use super::data::{Example, Source};
+use crate::corpus::Part;
 
 /// A word that occurs in fewer texts says nothing.
 const FEWEST_TEXTS: u32 = 6;

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use gateway_toxicity::{Category, Scores};
+use unlearn::corpus::Part;
 use unlearn::evaluation::DataError;
-use unlearn::scorer::data::{self, Part, Source};
+use unlearn::scorer::data::{self, Source};
 use unlearn::scorer::evaluation::{Card, Judge, JudgeError, Tests};
 
 /// A folder with a few rows of each set, in the sets' own layouts. The odd words are invented.

@@ -6,8 +6,9 @@ use std::path::Path;
 use gateway_toxicity::{Category, Scores};
 use serde::Deserialize;
 
-use super::table::{self, Encoding};
-use super::{Example, Source, cleaned, part};
+use super::{Example, Source, cleaned};
+use crate::corpus::Part;
+use crate::corpus::table::{self, Encoding};
 use crate::evaluation::DataError;
 
 const HATEFUL: u8 = 0;
@@ -40,5 +41,5 @@ fn example(row: &Row) -> Example {
         _ => {}
     }
     let text = cleaned(&row.tweet);
-    Example { source: Source::Davidson, part: part(&text), text, labels }
+    Example { source: Source::Davidson, part: Part::of(&text), text, labels }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::table::{self, Encoding};
+use crate::corpus::table::{self, Encoding};
 use crate::evaluation::DataError;
 
 /// A case of the suite.

@@ -6,8 +6,9 @@ use std::path::Path;
 use gateway_toxicity::{Category, Scores};
 use serde::Deserialize;
 
-use super::table::{self, Encoding};
-use super::{Example, Source, cleaned, part};
+use super::{Example, Source, cleaned};
+use crate::corpus::Part;
+use crate::corpus::table::{self, Encoding};
 use crate::evaluation::DataError;
 
 const TABLES: [(&str, Encoding, Category); 5] = [
@@ -47,5 +48,5 @@ fn example(row: &Row, category: Category) -> Option<Example> {
         labels.set(Category::Hate, 0.0);
     }
     let text = cleaned(&row.comment);
-    Some(Example { source: Source::RedditBias, part: part(&text), text, labels })
+    Some(Example { source: Source::RedditBias, part: Part::of(&text), text, labels })
 }

@@ -6,8 +6,9 @@ use std::path::Path;
 use gateway_toxicity::{Category, Scores};
 use serde::Deserialize;
 
-use super::table::{self, Encoding};
-use super::{Example, Part, Source, cleaned};
+use super::{Example, Source, cleaned};
+use crate::corpus::Part;
+use crate::corpus::table::{self, Encoding};
 use crate::evaluation::DataError;
 
 /// The set's own split.

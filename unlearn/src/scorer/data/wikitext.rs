@@ -5,7 +5,8 @@ use std::path::Path;
 
 use gateway_toxicity::Category;
 
-use super::{Example, Source, part};
+use super::{Example, Source};
+use crate::corpus::Part;
 use crate::evaluation::{DataError, read_text};
 
 /// Sentences shorter or longer than this, in words, are left out.
@@ -26,5 +27,5 @@ fn example(sentence: &str) -> Example {
     let words: Vec<_> = sentence.split_whitespace().filter(|word| *word != "<unk>").collect();
     let text = words.join(" ").replace(" ,", ",").replace(" .", ".");
     let labels = Category::ALL.into_iter().map(|category| (category, 0.0)).collect();
-    Example { source: Source::Wikitext, part: part(&text), text, labels }
+    Example { source: Source::Wikitext, part: Part::of(&text), text, labels }
 }

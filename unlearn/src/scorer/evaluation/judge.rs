@@ -6,8 +6,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use gateway_toxicity::fast::Calibration;
 use gateway_toxicity::{Category, Scorer, Scores, score_text};
 
+use crate::corpus::Part;
 use crate::scorer::calibration;
-use crate::scorer::data::{Example, Part, Source};
+use crate::scorer::data::{Example, Source};
 use crate::scorer::lexicon::Lexicon;
 
 /// A text is flagged where it is likelier than not.

@@ -5,8 +5,9 @@ use gateway_toxicity::{Category, FastScorer, Scores};
 
 use super::network::Batch;
 use super::run::FastRun;
+use crate::corpus::Part;
 use crate::random::Random;
-use crate::scorer::data::{Example, Part};
+use crate::scorer::data::Example;
 use crate::scorer::grammar::Grammar;
 use crate::scorer::perturbation::Perturbation;
 

@@ -7,10 +7,11 @@ use super::corpus::Corpus;
 use super::embedding::{self, Encoder, Pretrained};
 use super::network::{Dropout, Network, loss};
 use super::run::FastRun;
+use crate::corpus::Part;
 use crate::optimiser::{AdamW, AdamWSettings};
 use crate::random::Random;
 use crate::scorer::calibration::{self, Judged};
-use crate::scorer::data::{Example, Part};
+use crate::scorer::data::Example;
 use crate::scorer::grammar::{Grammar, GrammarError};
 use crate::scorer::lexicon;
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::template::Template;
 use super::{Frame, Grammar, GrammarError, Group, SLURS};
-use crate::scorer::data::Part;
+use crate::corpus::Part;
 
 /// A frame that is drawn more often would drown the others.
 const MOST_WEIGHT: usize = 100;

@@ -8,13 +8,13 @@ use crate::evaluation::{DataError, read_bytes};
 
 /// How a table's bytes are letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     Utf8,
     Latin1,
 }
 
 /// The rows of a table. What is wrong is told by its line, never by its text.
-pub(super) fn rows<T: DeserializeOwned>(
+pub(crate) fn rows<T: DeserializeOwned>(
     path: &Path,
     encoding: Encoding,
 ) -> Result<Vec<T>, DataError> {
