@@ -6,6 +6,7 @@
 mod byte_level;
 mod gguf;
 
+use std::ops::Range;
 use std::path::Path;
 
 use tokenizers::Tokenizer as Inner;
@@ -100,11 +101,30 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError::Inner`] if the tokenizer fails.
     pub fn encode(&self, text: &str, control: Control) -> Result<Vec<u32>, TokenizerError> {
-        let inner = match control {
+        Ok(self.inner(control).encode_fast(text, false)?.get_ids().to_vec())
+    }
+
+    /// The ids of `text`, nothing added, each with the bytes of `text` that it stands for. A token
+    /// that is a part of a character has the whole character's bytes; white space at either end of
+    /// a token may or may not be among its bytes, as the tokenizer's file has it.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Inner`] if the tokenizer fails.
+    pub fn encode_with_offsets(
+        &self,
+        text: &str,
+        control: Control,
+    ) -> Result<Vec<(u32, Range<usize>)>, TokenizerError> {
+        let encoding = self.inner(control).encode(text, false)?;
+        let bytes = encoding.get_offsets().iter().map(|&(start, end)| start..end);
+        Ok(encoding.get_ids().iter().copied().zip(bytes).collect())
+    }
+
+    const fn inner(&self, control: Control) -> &Inner {
+        match control {
             Control::AsText => &self.plain,
             Control::Parse => &self.parsing,
-        };
-        Ok(inner.encode_fast(text, false)?.get_ids().to_vec())
+        }
     }
 
     /// The bytes that a token stands for; `None` beyond the vocabulary.

@@ -68,6 +68,34 @@ fn texts_have_the_reference_ids() {
 }
 
 #[test]
+fn a_token_s_bytes_are_where_its_text_is() {
+    let tokenizer = MODEL.tokenizer();
+    let ours = [
+        "The na\u{ef}ve caf\u{e9}, e\u{301}crit \u{2014} \u{65e5}\u{672c}\u{8a9e}!",
+        "\u{1f469}\u{200d}\u{1f680} flies\u{1f600}\u{1f600}  \n\n up",
+        "\u{5d0}\u{5d1} \u{627}\u{644} x\u{336}",
+    ];
+    let texts = FIXTURE.texts.iter().map(|text| text.text.as_str()).chain(ours);
+    for text in texts {
+        let tokens = tokenizer.encode_with_offsets(text, Control::AsText).expect("encodes");
+        let ids: Vec<u32> = tokens.iter().map(|(id, _)| *id).collect();
+        assert_eq!(ids, tokenizer.encode(text, Control::AsText).expect("encodes"), "{text:?}");
+        let mut end = 0;
+        for (id, range) in tokens {
+            let bytes = tokenizer.bytes(id).expect("in the vocabulary");
+            // Whole characters' bytes: the token's own, and those that complete its characters.
+            let covered = text.get(range.clone()).expect("at characters' edges").as_bytes();
+            let found = covered.windows(bytes.len()).any(|window| window == bytes);
+            assert!(found, "{id} is not in {covered:?} of {text:?}");
+            assert!(covered.len() < bytes.len() + 8, "{id} covers {covered:?} of {text:?}");
+            assert!(range.start <= end && range.end >= end, "{text:?} has gaps");
+            end = range.end;
+        }
+        assert_eq!(end, text.len(), "{text:?} is covered to its end");
+    }
+}
+
+#[test]
 fn texts_come_back_from_their_ids() {
     for Text { text, ids } in &FIXTURE.texts {
         assert_eq!(MODEL.tokenizer().decode(ids), *text);
