@@ -27,7 +27,10 @@ fn folder() -> tempfile::TempDir {
     for name in ["gender", "race", "religion_muslims", "orientation"] {
         write(&format!("redditbias/{name}.csv"), table.replace("they", name).as_bytes());
     }
-    write("redditbias/religion_jews.csv", b"id,comment,bias_sent\n1,na\xefve grimble,1\n");
+    write(
+        "redditbias/religion_jews.csv",
+        b"id,comment,phrase,bias_sent,bias_phrase\n1,na\xefve grimble,,1,\n",
+    );
     for name in ["train", "trial", "test"] {
         let text = format!("spans,text\n\"[0, 1]\",wark it {name}\n[],fine {name}\n");
         write(&format!("toxic_spans/tsd_{name}.csv"), text.as_bytes());

@@ -6,9 +6,9 @@ use std::path::Path;
 use gateway_toxicity::{Category, Scores};
 use serde::Deserialize;
 
-use super::{Example, Source, cleaned};
-use crate::corpus::Part;
+use super::{Example, Source};
 use crate::corpus::table::{self, Encoding};
+use crate::corpus::{Part, cleaned};
 use crate::evaluation::DataError;
 
 const HATEFUL: u8 = 0;

@@ -4,49 +4,38 @@
 use std::path::Path;
 
 use gateway_toxicity::{Category, Scores};
-use serde::Deserialize;
 
-use super::{Example, Source, cleaned};
-use crate::corpus::Part;
-use crate::corpus::table::{self, Encoding};
+use super::{Example, Source};
+use crate::corpus::redditbias::{self, Comment};
+use crate::corpus::{Domain, Part, cleaned};
 use crate::evaluation::DataError;
-
-const TABLES: [(&str, Encoding, Category); 5] = [
-    ("gender", Encoding::Utf8, Category::BiasGender),
-    ("race", Encoding::Utf8, Category::BiasRace),
-    ("religion_jews", Encoding::Latin1, Category::BiasReligion),
-    ("religion_muslims", Encoding::Utf8, Category::BiasReligion),
-    ("orientation", Encoding::Utf8, Category::BiasOrientation),
-];
-
-#[derive(Debug, Deserialize)]
-struct Row {
-    comment: String,
-    bias_sent: String,
-}
 
 pub(super) fn load(folder: &Path) -> Result<Vec<Example>, DataError> {
     let mut examples = Vec::new();
-    for (name, encoding, category) in TABLES {
-        let path = folder.join(format!("redditbias/{name}.csv"));
-        let rows: Vec<Row> = table::rows(&path, encoding)?;
-        examples.extend(rows.iter().filter_map(|row| example(row, category)));
+    for domain in Domain::ALL {
+        let comments = redditbias::comments(folder, domain)?;
+        examples.extend(comments.iter().filter_map(|comment| example(comment, category(domain))));
     }
     Ok(examples)
 }
 
-fn example(row: &Row, category: Category) -> Option<Example> {
-    let biased = match row.bias_sent.as_str() {
-        "0" => 0.0,
-        "1" => 1.0,
-        _ => return None,
-    };
+const fn category(domain: Domain) -> Category {
+    match domain {
+        Domain::Gender => Category::BiasGender,
+        Domain::Race => Category::BiasRace,
+        Domain::ReligionJews | Domain::ReligionMuslims => Category::BiasReligion,
+        Domain::Orientation => Category::BiasOrientation,
+    }
+}
+
+fn example(comment: &Comment, category: Category) -> Option<Example> {
+    let biased = f32::from(u8::from(comment.is_biased()?));
     let mut labels: Scores = Category::BIASES.into_iter().map(|bias| (bias, 0.0)).collect();
     labels.set(category, biased);
     // A comment without bias does not attack the group; one with bias may or may not.
     if biased == 0.0 {
         labels.set(Category::Hate, 0.0);
     }
-    let text = cleaned(&row.comment);
+    let text = cleaned(&comment.comment);
     Some(Example { source: Source::RedditBias, part: Part::of(&text), text, labels })
 }
