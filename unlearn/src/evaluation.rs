@@ -1,16 +1,36 @@
-//! Tests of a language model's bias and quality.
+//! Tests of a language model's bias and quality, and of what adapters change.
 //!
-//! A test turns data into sentences, a [`Scorer`] says how likely the model finds them, and the
-//! test turns that into [`Measurement`]s.
+//! A test turns data into [`Questionnaire`]s, items with texts and which part of them counts. A
+//! [`Reader`] says how likely a model finds those parts, which gives a [`Sheet`]: a row of numbers
+//! for each item. A [`Metric`] sums up the rows, and because two models have rows of the same
+//! items, what an adapter changes has a paired bootstrap interval ([`Sheet::compare`]).
 
+mod baseline;
+mod battery;
+mod bbq;
 pub(crate) mod bootstrap;
+mod crows_pairs;
 mod file;
+mod likelihood;
+mod metric;
 pub mod perplexity;
+mod question;
+mod reader;
 mod report;
 mod scorer;
+mod sheet;
 pub mod stereoset;
+mod test;
+mod winobias;
 
+pub use baseline::{Baseline, BaselineError};
+pub use battery::{BatteryError, Source};
 pub use bootstrap::Interval;
 pub use file::{DataError, read_bytes, read_text};
-pub use report::{AppliedAdapter, Measurement, Report};
+pub use metric::Metric;
+pub use question::{Counted, Item, Passage, Question, Questionnaire};
+pub use reader::{LocalReader, ReadError, Reader, Reading};
+pub use report::{AppliedAdapter, Comparison, Measurement, Report};
 pub use scorer::{DenseScorer, PackedScorer, ScoreError, Scorer, score_all};
+pub use sheet::{Sheet, SheetError};
+pub use test::Test;

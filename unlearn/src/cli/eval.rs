@@ -1,37 +1,51 @@
 //! `lethe-unlearn eval`
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod bench;
 
-use adapters::TensorDelta;
+use std::path::{Path, PathBuf};
+
+use adapters::card::Word;
 use anyhow::{Context as _, ensure};
-use candle_core::{DType, Device};
 use clap::{Args, ValueEnum};
-use model::kernels::pool::Pool;
-use model::{Model, NoDelta, ServedPrecision};
+use model::Model;
+use unlearn::corpus::Part;
 use unlearn::evaluation::{
-    AppliedAdapter, DenseScorer, Measurement, PackedScorer, Report, Scorer, perplexity, read_text,
-    stereoset,
+    Baseline, Comparison, Questionnaire, Report, Sheet, Source, Test, read_text, stereoset,
 };
 
-use super::base::{AdapterArgs, BaseArgs, Chosen, borrowed};
-use super::progress;
+use super::base::BaseArgs;
+use super::base::adapters::{AdapterSet, FolderArgs, Seeds};
+use bench::{Bench, Precision};
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
     #[command(flatten)]
     base: BaseArgs,
     #[command(flatten)]
-    adapters: AdapterArgs,
+    folder: FolderArgs,
+    /// Adapters and their scales, compared with the base, such as gender+race@0.5; may be repeated.
+    /// The same set from other seeds stands after a comma.
+    #[arg(long, value_name = "NAME[@SCALE]+...[,...]")]
+    adapters: Vec<Seeds>,
     /// Folder of data sets.
     #[arg(long, env = "LETHE_DATA", value_name = "DIR", required_unless_present = "scores")]
     data: Option<PathBuf>,
     /// What to measure.
     #[arg(long, value_delimiter = ',', default_value = "stereoset,perplexity")]
     tests: Vec<Test>,
+    /// Only these domains of the tests [default: all].
+    #[arg(long, value_delimiter = ',', value_parser = Word::parse, value_name = "DOMAIN")]
+    domains: Vec<Word>,
+    /// The part of the data: choices are made on valid, and test is only reported.
+    #[arg(long, default_value = "valid")]
+    part: MeasuredPart,
     /// How weights are held.
     #[arg(long, default_value = "f32")]
     precision: Precision,
+    /// Keeps the base's numbers: what is in this file is not measured again, what is measured is
+    /// added to it.
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
     /// Measures no model: aggregates StereoSet scores that someone published, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
@@ -40,18 +54,20 @@ pub(crate) struct EvalArgs {
     json: Option<PathBuf>,
 }
 
+/// A part of the data that is measured on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Test {
-    Stereoset,
-    Perplexity,
+enum MeasuredPart {
+    Valid,
+    Test,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Precision {
-    /// Exact, by the decoder that trains.
-    F32,
-    /// As requests are answered.
-    Served,
+impl MeasuredPart {
+    const fn part(self) -> Part {
+        match self {
+            Self::Valid => Part::Valid,
+            Self::Test => Part::Test,
+        }
+    }
 }
 
 impl EvalArgs {
@@ -65,44 +81,74 @@ impl EvalArgs {
 
     fn evaluate(&self, data: &Path) -> anyhow::Result<()> {
         let model = self.base.open()?;
-        let chosen = self.adapters.load(model.checkpoint().config())?;
-        let tests = Tests { data, chosen: &self.tests, model: &model };
-        let measurements = match self.precision {
-            Precision::F32 => {
-                let decoder = model.dense(DType::F32, &Device::Cpu)?;
-                let delta = TensorDelta::new(&borrowed(&chosen), &Device::Cpu)?;
-                tests.run(&mut DenseScorer::new(&decoder, &delta))?
-            }
-            Precision::Served => {
-                ensure!(chosen.is_empty(), "adapters are measured with --precision f32");
-                let threads = std::thread::available_parallelism()?.get();
-                let decoder = model.packed(ServedPrecision::Auto, Arc::new(Pool::new(threads)))?;
-                tests.run(&mut PackedScorer::new(&decoder, &NoDelta))?
-            }
-        };
+        let questionnaires = self.questionnaires(data, &model)?;
+        let bench = Bench::open(&model, self.folder.open(&model), self.precision)?;
+        let base = self.base_sheets(&bench, &questionnaires)?;
+        let compare = |seeds: &Seeds| compare(&bench, &questionnaires, &base, seeds);
         let report = Report {
             model: model.name().into(),
             weights: model.fingerprint().into(),
             precision: self.precision.name().into(),
-            adapters: chosen.iter().map(applied).collect(),
-            measurements,
+            part: self.part.part(),
+            judges: Vec::new(),
+            base: base.iter().flat_map(Sheet::measurements).collect(),
+            sets: self.adapters.iter().map(compare).collect::<anyhow::Result<_>>()?,
         };
         print!("{report}");
         self.json.as_deref().map_or(Ok(()), |file| write_json(file, &report))
     }
-}
 
-impl Precision {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Served => "served",
+    fn questionnaires(&self, data: &Path, model: &Model) -> anyhow::Result<Vec<Questionnaire>> {
+        let source = Source { data, part: self.part.part() };
+        let mut all = Vec::new();
+        for &test in &self.tests {
+            all.extend(source.questionnaires(test, Some(model.tokenizer()))?);
         }
+        all.retain(|q| self.domains.is_empty() || self.domains.contains(&q.domain));
+        ensure!(!all.is_empty(), "no test has these domains");
+        Ok(all)
+    }
+
+    /// The base's sheets: kept ones, and those that are missing.
+    fn base_sheets(
+        &self,
+        bench: &Bench<'_>,
+        questionnaires: &[Questionnaire],
+    ) -> anyhow::Result<Vec<Sheet>> {
+        let mut kept = Baseline::new(bench.weights(), self.precision.name());
+        if let Some(file) = self.against.as_deref().filter(|file| file.exists()) {
+            kept = kept.read(file)?;
+        }
+        let is_missing = |q: &&Questionnaire| kept.find(q.test, &q.domain, q.key()).is_none();
+        let missing: Vec<&Questionnaire> = questionnaires.iter().filter(is_missing).collect();
+        for sheet in bench.sheets(&AdapterSet::default(), &missing)? {
+            kept.add(sheet);
+        }
+        if let Some(file) = self.against.as_deref().filter(|_| !missing.is_empty()) {
+            kept.write(file)?;
+        }
+        let found = |q: &Questionnaire| kept.find(q.test, &q.domain, q.key()).cloned();
+        questionnaires.iter().map(found).collect::<Option<_>>().context("a sheet is missing")
     }
 }
 
-fn applied(adapter: &Chosen) -> AppliedAdapter {
-    AppliedAdapter { name: adapter.name.to_string(), scale: adapter.scale }
+/// What the adapters of some seeds change on average.
+fn compare(
+    bench: &Bench<'_>,
+    questionnaires: &[Questionnaire],
+    base: &[Sheet],
+    seeds: &Seeds,
+) -> anyhow::Result<Comparison> {
+    let questionnaires: Vec<&Questionnaire> = questionnaires.iter().collect();
+    let sheets = |set: &AdapterSet| bench.sheets(set, &questionnaires);
+    let adapted = seeds.0.iter().map(sheets).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut measurements = Vec::new();
+    for (index, base) in base.iter().enumerate() {
+        let adapted: Vec<&Sheet> = adapted.iter().map(|sheets| &sheets[index]).collect();
+        measurements.extend(base.compare(&adapted)?);
+    }
+    let applied = seeds.0.iter().map(AdapterSet::applied).collect();
+    Ok(Comparison { set: seeds.to_string(), seeds: applied, measurements })
 }
 
 fn write_json(file: &Path, report: &Report) -> anyhow::Result<()> {
@@ -110,48 +156,9 @@ fn write_json(file: &Path, report: &Report) -> anyhow::Result<()> {
     std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
 }
 
-/// The chosen tests and what they need beside a scorer.
-struct Tests<'a> {
-    data: &'a Path,
-    chosen: &'a [Test],
-    model: &'a Model,
-}
-
-impl Tests<'_> {
-    fn run(&self, scorer: &mut dyn Scorer) -> anyhow::Result<Vec<Measurement>> {
-        let mut measurements = Vec::new();
-        if self.chosen.contains(&Test::Stereoset) {
-            measurements.extend(self.stereoset(scorer).context("StereoSet")?);
-        }
-        if self.chosen.contains(&Test::Perplexity) {
-            measurements.push(self.perplexity(scorer).context("perplexity")?);
-        }
-        Ok(measurements)
-    }
-
-    fn stereoset(&self, scorer: &mut dyn Scorer) -> anyhow::Result<Vec<Measurement>> {
-        let items = stereoset::parse(&read_text(&self.data.join(stereoset::FILE))?)?;
-        let bar = progress::bar("StereoSet", items.len() * 3);
-        let tick = &mut |count: usize| bar.inc(count as u64);
-        let scored = stereoset::score(&items, self.model.tokenizer(), scorer, tick)?;
-        bar.finish_and_clear();
-        Ok(stereoset::aggregate(&scored))
-    }
-
-    fn perplexity(&self, scorer: &mut dyn Scorer) -> anyhow::Result<Measurement> {
-        let text = read_text(&self.data.join(perplexity::FILE))?;
-        let windows = perplexity::windows(&text, self.model.tokenizer())?;
-        let bar = progress::bar("perplexity", windows.len());
-        let tick = &mut |count: usize| bar.inc(count as u64);
-        let measured = perplexity::measure(&windows, scorer, tick)?;
-        bar.finish_and_clear();
-        Ok(measured)
-    }
-}
-
 fn print_published(file: &Path) -> anyhow::Result<()> {
     let items = stereoset::parse(&read_text(file)?)?;
-    for measurement in stereoset::aggregate(&items) {
+    for measurement in stereoset::published(&items)?.iter().flat_map(Sheet::measurements) {
         println!("{measurement}");
     }
     Ok(())

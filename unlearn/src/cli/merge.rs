@@ -7,7 +7,8 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use unlearn::export;
 
-use super::base::{AdapterArgs, BaseArgs, borrowed};
+use super::base::BaseArgs;
+use super::base::adapters::{AdapterSet, FolderArgs, borrowed};
 use super::progress;
 
 #[derive(Debug, Args)]
@@ -15,7 +16,10 @@ pub(crate) struct MergeArgs {
     #[command(flatten)]
     base: BaseArgs,
     #[command(flatten)]
-    adapters: AdapterArgs,
+    folder: FolderArgs,
+    /// Adapters and their scales, such as gender+race@0.5.
+    #[arg(long, value_name = "NAME[@SCALE]+...")]
+    adapters: AdapterSet,
     /// New folder for the merged model, in Hugging Face's format.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -24,12 +28,9 @@ pub(crate) struct MergeArgs {
 impl MergeArgs {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let model = self.base.open()?;
-        let chosen = self.adapters.load(model.checkpoint().config())?;
-        let adapters = borrowed(&chosen);
-        ensure!(
-            adapters.iter().any(|(_, scale)| *scale != 0.0),
-            "say what to merge with --adapters-dir and --adapters"
-        );
+        let loras = self.folder.open(&model).loras(&self.adapters)?;
+        let adapters = borrowed(&loras);
+        ensure!(adapters.iter().any(|(_, scale)| *scale != 0.0), "there is nothing to merge");
         let merged = Merged::new(model.checkpoint(), &adapters);
         let bar = progress::bar("merging", export::files(&merged));
         export::write_folder(&model, &merged, &self.out, &mut || bar.inc(1))

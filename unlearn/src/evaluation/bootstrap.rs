@@ -7,22 +7,38 @@ const RESAMPLES: usize = 10_000;
 /// Fixed, so that a report can be made again to the last digit.
 const SEED: u64 = 0;
 
-/// The middle 95 % of a statistic over resampled items: low end, high end.
+/// The middle 95 % of a statistic over resamples: low end, high end.
 pub type Interval = [f64; 2];
 
 /// The percentile interval of `statistic`, which is given `items` indices drawn with replacement.
 #[must_use]
 pub(crate) fn interval(items: usize, statistic: impl Fn(&[usize]) -> f64) -> Interval {
+    interval_over_seeds(items, 1, |sample, _| statistic(sample))
+}
+
+/// The percentile interval of `statistic`, which is given `items` indices and `seeds` indices, each
+/// drawn with replacement and apart from the other. Resamples that lack what the statistic divides
+/// by, where it is not finite, do not count.
+#[must_use]
+pub(crate) fn interval_over_seeds(
+    items: usize,
+    seeds: usize,
+    statistic: impl Fn(&[usize], &[usize]) -> f64,
+) -> Interval {
     let mut random = Random::new(SEED);
-    let mut sample = vec![0; items];
+    let (mut sample, mut chosen) = (vec![0; items], vec![0; seeds]);
     let mut values: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
             sample.fill_with(|| random.below(items));
-            statistic(&sample)
+            chosen.fill_with(|| random.below(seeds));
+            statistic(&sample, &chosen)
         })
+        .filter(|value| value.is_finite())
         .collect();
     values.sort_by(f64::total_cmp);
-    [values[RESAMPLES / 40], values[RESAMPLES - 1 - RESAMPLES / 40]]
+    let tail = values.len() / 40;
+    let end = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+    [end(tail), end(values.len().saturating_sub(1 + tail))]
 }
 
 #[cfg(test)]
@@ -42,5 +58,23 @@ mod tests {
     #[test]
     fn a_constant_has_no_width() {
         assert_eq!(interval(3, |_| 7.0), [7.0, 7.0]);
+    }
+
+    #[test]
+    fn resamples_without_a_value_do_not_count() {
+        let share = |s: &[usize]| {
+            let of = |item: usize| s.iter().filter(|i| **i == item).count() as f64;
+            of(0) / (of(0) + of(1))
+        };
+        let [low, high] = interval(3, share);
+        assert!(low.abs() < 1e-9 && (high - 1.0).abs() < 1e-9, "{low} {high}");
+    }
+
+    #[test]
+    #[expect(clippy::cast_precision_loss, reason = "small counts")]
+    fn seeds_that_disagree_widen_the_interval() {
+        let mean = |chosen: &[usize]| chosen.iter().sum::<usize>() as f64 / 3.0;
+        let [low, high] = interval_over_seeds(50, 3, |_, chosen| mean(chosen));
+        assert!(low < 0.5 && high > 1.5, "{low} {high}");
     }
 }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use adapters::card::WordError;
+
 /// The largest data file that is read, in bytes.
 const MAX_BYTES: u64 = 256 << 20;
 
@@ -29,6 +31,9 @@ pub enum DataError {
         /// Counted from 1.
         column: usize,
     },
+    /// The name of a domain is none.
+    #[error(transparent)]
+    Word(#[from] WordError),
     /// There is nothing to measure.
     #[error("the data are empty")]
     Empty,

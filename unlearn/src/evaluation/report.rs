@@ -2,24 +2,26 @@
 
 use std::fmt;
 
+use adapters::card;
 use serde::Serialize;
 
-use super::Interval;
+use super::{Interval, Test};
+use crate::corpus::Part;
 
-/// One number and what it is.
+/// One number of one model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Measurement {
-    /// The test, such as `stereoset`.
-    pub test: &'static str,
+    /// The test.
+    pub test: Test,
     /// The part of the test.
     pub domain: String,
     /// The number's name, such as `ss`.
     pub metric: &'static str,
     /// The number.
     pub value: f64,
-    /// Where 95 % of resampled data put it, where that is known.
-    pub interval: Option<Interval>,
-    /// How many items or tokens went into it.
+    /// Where 95 % of resampled items put it.
+    pub interval: Interval,
+    /// How many items went into it.
     pub items: usize,
 }
 
@@ -32,7 +34,18 @@ pub struct AppliedAdapter {
     pub scale: f32,
 }
 
-/// The measurements of one model.
+/// An adapter set beside the base.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// How the set is written, such as `gender+race@0.5`; several seeds are separated by commas.
+    pub set: String,
+    /// Its adapters, those of each seed apart.
+    pub seeds: Vec<Vec<AppliedAdapter>>,
+    /// The numbers; over several seeds their means.
+    pub measurements: Vec<card::Measurement>,
+}
+
+/// The measurements of a model and of adapters on it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// What requests call the model.
@@ -41,26 +54,45 @@ pub struct Report {
     pub weights: String,
     /// How weights were held: `f32` or `served`.
     pub precision: String,
-    /// The adapters on it.
-    pub adapters: Vec<AppliedAdapter>,
-    /// The numbers.
-    pub measurements: Vec<Measurement>,
+    /// Which part of the data was measured on: `valid` or `test`.
+    pub part: Part,
+    /// Name and version of what judged continuations.
+    pub judges: Vec<String>,
+    /// The numbers of the model as it is.
+    pub base: Vec<Measurement>,
+    /// What adapters change.
+    pub sets: Vec<Comparison>,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "model {} ({}), weights {}", self.model, self.precision, self.weights)?;
-        for adapter in &self.adapters {
-            writeln!(f, "adapter {} at {}", adapter.name, adapter.scale)?;
-        }
-        self.measurements.iter().try_for_each(|measurement| writeln!(f, "{measurement}"))
+        let Self { model, weights, precision, part, judges, base, sets } = self;
+        writeln!(f, "model {model} ({precision}), weights {weights}, {} part", part.name())?;
+        judges.iter().try_for_each(|judge| writeln!(f, "judge {judge}"))?;
+        base.iter().try_for_each(|measurement| writeln!(f, "{measurement}"))?;
+        sets.iter().try_for_each(|set| write!(f, "\n{set}"))
     }
 }
 
 impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { test, domain, metric, value, interval, items } = self;
-        write!(f, "{test:<10} {domain:<10} {metric:<14} {value:>8.3}  {items:>5} items")?;
-        interval.map_or(Ok(()), |[low, high]| write!(f, "  95 % [{low:.2}, {high:.2}]"))
+        let Self { test, domain, metric, value, interval: [low, high], items } = self;
+        write!(f, "{test:<18} {domain:<18} {metric:<22} {value:>8.3}")?;
+        write!(f, "  95 % [{low:.2}, {high:.2}]  {items:>5} items")
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.set)?;
+        for card::Measurement { test, domain, metric, base, adapter, delta, interval, items } in
+            &self.measurements
+        {
+            let [low, high] = interval;
+            let (test, domain, metric) = (test.as_str(), domain.as_str(), metric.as_str());
+            write!(f, "{test:<18} {domain:<18} {metric:<22} {base:>8.3} -> {adapter:>8.3}")?;
+            writeln!(f, "  {delta:+.3} [{low:+.3}, {high:+.3}]  {items:>5} items")?;
+        }
+        Ok(())
     }
 }

@@ -7,7 +7,8 @@ use candle_core::{DType, Device};
 use model::kernels::pool::Pool;
 use model::{Model, NoDelta, ServedPrecision};
 use unlearn::evaluation::{
-    DataError, DenseScorer, PackedScorer, Scorer, perplexity, score_all, stereoset,
+    DataError, DenseScorer, LocalReader, PackedScorer, Scorer, Sheet, perplexity, score_all,
+    stereoset,
 };
 
 use crate::{adapter, open};
@@ -84,18 +85,21 @@ fn stereoset_is_measured_from_lines_to_measurements() {
     let lines =
         [line(1, "hats", "cap"), String::new(), line(2, "shoes", "clog"), line(3, "shoes", "boot")];
     let items = stereoset::parse(&lines.join("\n")).unwrap();
+    let questionnaires = stereoset::questionnaires(&items).unwrap();
     let model = tiny();
     let dense = model.dense(DType::F32, &Device::Cpu).unwrap();
     let mut done = 0;
     let mut scorer = DenseScorer::new(&dense, &NoDelta);
-    let scored =
-        stereoset::score(&items, model.tokenizer(), &mut scorer, &mut |n| done += n).unwrap();
+    let mut reader = LocalReader::new(model.tokenizer(), &mut scorer);
+    let sheets: Vec<Sheet> =
+        questionnaires.iter().map(|q| q.ask(&mut reader, &mut |n| done += n).unwrap()).collect();
     assert_eq!(done, 9);
     let tokens = |text: &str| model.tokenizer().encode(text, model::Control::AsText).unwrap();
     let sentence = scorer.score(&[&tokens("a clog is blue")]).unwrap().concat();
-    let mean = sentence.iter().sum::<f64>() / sentence.len() as f64;
-    assert!((scored[1].anti_stereotype - mean).abs() < 1e-5);
-    let measured = stereoset::aggregate(&scored);
+    let row = &sheets[1].rows[0];
+    assert!((row[2] - sentence.iter().sum::<f64>()).abs() < 1e-4);
+    assert!((row[3] - sentence.len() as f64).abs() < 1e-9);
+    let measured: Vec<_> = sheets.iter().flat_map(Sheet::measurements).collect();
     let found: Vec<_> = measured.iter().map(|m| (m.domain.as_str(), m.metric, m.items)).collect();
     assert_eq!((found.len(), found[0], found[6]), (12, ("hats", "ss", 1), ("shoes", "ss", 2)));
 }
@@ -127,5 +131,5 @@ fn perplexity_reads_the_beginning_in_windows() {
     assert_eq!(cut.iter().map(Vec::len).collect::<Vec<_>>(), [1024; 8]);
     let rest = windows(&"é".repeat(513)).unwrap();
     assert_eq!(rest.iter().map(Vec::len).collect::<Vec<_>>(), [1024, 2]);
-    assert!(windows("a").is_err() && windows("").is_err());
+    assert_eq!((windows("a").unwrap().len(), windows("").unwrap().len()), (0, 0));
 }

@@ -1,6 +1,7 @@
 //! The offline side from outside, on the tiny seeded model.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod battery;
 mod corpus;
 mod evaluation;
 mod export;
