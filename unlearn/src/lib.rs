@@ -9,6 +9,7 @@ pub mod evaluation;
 pub mod export;
 pub mod loss;
 mod optimiser;
-mod random;
+pub mod random;
 pub mod scorer;
 pub mod seeded;
+pub mod swap;
