@@ -8,6 +8,7 @@ pub mod corpus;
 pub mod evaluation;
 pub mod export;
 pub mod loss;
+pub mod mask;
 mod optimiser;
 pub mod random;
 pub mod scorer;

@@ -5,6 +5,7 @@ mod battery;
 mod corpus;
 mod evaluation;
 mod export;
+mod mask;
 mod scorer;
 
 use std::path::{Path, PathBuf};
