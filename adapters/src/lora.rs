@@ -23,6 +23,7 @@ use crate::{Digest, Limits};
 
 pub use config::{PeftConfig, PeftConfigError};
 pub use packed::{PackedLora, PackedLowRank};
+pub use write::Element;
 
 /// PEFT's name of the configuration.
 pub const CONFIG_FILE: &str = "adapter_config.json";

@@ -4,8 +4,12 @@ use std::fs::File;
 use std::io::{Result, Write};
 use std::path::Path;
 
-/// Writes `bytes` to a file beside `path`, forces it to the disk, and renames it to `path`.
-pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes `bytes` to a file beside `path`, forces it to the disk, and renames it to `path`: a reader,
+/// or a crash, sees the old content or the new, never a part.
+///
+/// # Errors
+/// The operating system's.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
     let mut file = new_file_in(directory)?;

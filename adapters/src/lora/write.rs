@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use half::bf16;
 use model::Projection;
 use safetensors::{Dtype, View};
 use serde_json::json;
@@ -12,20 +13,42 @@ use super::sites::{PREFIX, SUFFIX_A, SUFFIX_B};
 use super::{CONFIG_FILE, Lora, LoraError, LowRank, WEIGHTS_FILE};
 use crate::replace::replace_file;
 
+/// How a weight file holds a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element {
+    /// As it is in memory.
+    F32,
+    /// Rounded to the nearest brain float: half the bytes.
+    Bf16,
+}
+
 impl Lora {
     /// Writes the adapter, made for a base model of shape `base`, as the PEFT folder `directory`,
     /// which is made if it is not there.
+    ///
+    /// # Errors
+    /// As [`Lora::save_as`].
+    pub fn save(&self, directory: &Path, base: &model::Config) -> Result<(), LoraError> {
+        self.save_as(directory, base, Element::F32)
+    }
+
+    /// Writes the adapter with the given kind of values.
     ///
     /// Each file is written beside its place and renamed into it, weights first: a folder with a
     /// configuration has its weights.
     ///
     /// # Errors
     /// [`LoraError::NonFinite`], [`LoraError::Write`] or [`LoraError::Serialise`].
-    pub fn save(&self, directory: &Path, base: &model::Config) -> Result<(), LoraError> {
+    pub fn save_as(
+        &self,
+        directory: &Path,
+        base: &model::Config,
+        element: Element,
+    ) -> Result<(), LoraError> {
         if let Some((&site, _)) = self.sites.iter().find(|(_, low_rank)| !low_rank.is_finite()) {
             return Err(LoraError::NonFinite(site));
         }
-        let weights = self.weights().map_err(LoraError::Serialise)?;
+        let weights = self.weights(element).map_err(LoraError::Serialise)?;
         let config = format!("{:#}\n", self.config(base));
         std::fs::create_dir_all(directory).map_err(LoraError::Write)?;
         for (file, bytes) in [(WEIGHTS_FILE, weights.as_slice()), (CONFIG_FILE, config.as_bytes())]
@@ -35,18 +58,18 @@ impl Lora {
         Ok(())
     }
 
-    /// The weights as a safetensors file in f32.
-    fn weights(&self) -> Result<Vec<u8>, safetensors::SafeTensorError> {
+    /// The weights as a safetensors file.
+    fn weights(&self, element: Element) -> Result<Vec<u8>, safetensors::SafeTensorError> {
         let tensors = self.sites.iter().flat_map(|(site, low_rank)| {
             let (path, rank) = (site.path(), low_rank.rank);
             [
                 (
                     format!("{PREFIX}{path}{SUFFIX_A}"),
-                    Values { shape: [rank, low_rank.inputs()], values: &low_rank.a },
+                    Values { shape: [rank, low_rank.inputs()], values: &low_rank.a, element },
                 ),
                 (
                     format!("{PREFIX}{path}{SUFFIX_B}"),
-                    Values { shape: [low_rank.outputs(), rank], values: &low_rank.b },
+                    Values { shape: [low_rank.outputs(), rank], values: &low_rank.b, element },
                 ),
             ]
         });
@@ -120,11 +143,15 @@ impl Lora {
 struct Values<'a> {
     shape: [usize; 2],
     values: &'a [f32],
+    element: Element,
 }
 
 impl View for Values<'_> {
     fn dtype(&self) -> Dtype {
-        Dtype::F32
+        match self.element {
+            Element::F32 => Dtype::F32,
+            Element::Bf16 => Dtype::BF16,
+        }
     }
 
     fn shape(&self) -> &[usize] {
@@ -132,11 +159,21 @@ impl View for Values<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        self.values.iter().flat_map(|value| value.to_le_bytes()).collect()
+        let values = self.values.iter();
+        match self.element {
+            Element::F32 => values.flat_map(|value| value.to_le_bytes()).collect(),
+            Element::Bf16 => {
+                values.flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect()
+            }
+        }
     }
 
     fn data_len(&self) -> usize {
-        size_of_val(self.values)
+        let bytes = match self.element {
+            Element::F32 => 4,
+            Element::Bf16 => 2,
+        };
+        self.values.len() * bytes
     }
 }
 

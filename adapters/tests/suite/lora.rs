@@ -1,7 +1,7 @@
 //! From two files to low-rank weights, and back.
 
 use adapters::Limits;
-use adapters::lora::{Lora, LoraError};
+use adapters::lora::{Element, Lora, LoraError};
 use model::{Projection, Site};
 use serde_json::json;
 
@@ -161,6 +161,28 @@ fn what_is_saved_reads_back_the_same() {
     lora.sites.remove(&QUERY);
     lora.save(folder.path(), &BASE).unwrap();
     assert_eq!(Lora::load(folder.path(), &BASE, &limits).unwrap(), lora);
+}
+
+#[test]
+fn brain_floats_are_rounded_and_take_half_the_bytes() {
+    let (full, half) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut lora = Draft::new(3).parse().unwrap();
+    lora.sites.get_mut(&QUERY).unwrap().b[0] = 1.003_921;
+    lora.save_as(full.path(), &BASE, Element::F32).unwrap();
+    lora.save_as(half.path(), &BASE, Element::Bf16).unwrap();
+    let read = Lora::load(half.path(), &BASE, &Limits::default()).unwrap();
+    // Brain floats between 1 and 2 are 1/128 apart.
+    assert_eq!(read.sites[&QUERY].b[0], 1.007_812_5);
+    let values = |lora: &Lora| {
+        lora.sites.values().flat_map(|s| [s.a.clone(), s.b.clone()].concat()).collect::<Vec<_>>()
+    };
+    for (rounded, exact) in values(&read).into_iter().zip(values(&lora)) {
+        assert!((rounded - exact).abs() <= exact.abs() / 256.0, "{rounded} {exact}");
+    }
+    let bytes = |folder: &tempfile::TempDir| {
+        std::fs::metadata(folder.path().join("adapter_model.safetensors")).unwrap().len()
+    };
+    assert_eq!(bytes(&full) - bytes(&half), 2 * values(&lora).len() as u64);
 }
 
 #[test]
