@@ -56,21 +56,32 @@ pub(crate) fn forward<B: Backend>(
     delta: &dyn Delta<B::Rows>,
     mut x: B::Rows,
 ) -> Result<B::Rows, ModelError> {
-    for layer in 0..layers {
-        let h = backend.norm(Norm::Attention(layer), &x)?;
-        let qkv = [Projection::Query, Projection::Key, Projection::Value];
-        let [q, k, v] = project(backend, delta, layer, qkv, &h)?;
-        let attended = backend.attend(layer, q, k, v)?;
-        let [y] = project(backend, delta, layer, [Projection::Output], &attended)?;
-        backend.add(&mut x, y)?;
-
-        let h = backend.norm(Norm::Mlp(layer), &x)?;
-        let [gate, up] = project(backend, delta, layer, [Projection::Gate, Projection::Up], &h)?;
-        let hidden = backend.gate(gate, up)?;
-        let [y] = project(backend, delta, layer, [Projection::Down], &hidden)?;
-        backend.add(&mut x, y)?;
+    for index in 0..layers {
+        x = layer(backend, index, delta, x)?;
     }
     backend.norm(Norm::Final, &x)
+}
+
+/// Takes `x` through one layer.
+pub(crate) fn layer<B: Backend>(
+    backend: &mut B,
+    layer: usize,
+    delta: &dyn Delta<B::Rows>,
+    mut x: B::Rows,
+) -> Result<B::Rows, ModelError> {
+    let h = backend.norm(Norm::Attention(layer), &x)?;
+    let qkv = [Projection::Query, Projection::Key, Projection::Value];
+    let [q, k, v] = project(backend, delta, layer, qkv, &h)?;
+    let attended = backend.attend(layer, q, k, v)?;
+    let [y] = project(backend, delta, layer, [Projection::Output], &attended)?;
+    backend.add(&mut x, y)?;
+
+    let h = backend.norm(Norm::Mlp(layer), &x)?;
+    let [gate, up] = project(backend, delta, layer, [Projection::Gate, Projection::Up], &h)?;
+    let hidden = backend.gate(gate, up)?;
+    let [y] = project(backend, delta, layer, [Projection::Down], &hidden)?;
+    backend.add(&mut x, y)?;
+    Ok(x)
 }
 
 /// Base weights and delta of some projections.

@@ -10,6 +10,7 @@ mod gate;
 mod heads;
 mod norm;
 mod pass;
+mod recording;
 mod softmax;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use candle_core::{DType, Device, Tensor};
 
 use self::frozen::frozen_linear;
 use self::pass::Pass;
+pub use self::recording::Recording;
 use crate::checkpoint::{Checkpoint, CheckpointError, Weight};
 use crate::kernels::elementwise::Rotation;
 use crate::{Config, Delta, ModelError, Projection, Site, decoder};

@@ -23,7 +23,7 @@ mod tokenizer;
 pub use cache::{BLOCK_TOKENS, KvCache};
 pub use config::Config;
 pub use delta::{Delta, NoDelta};
-pub use dense::DenseDecoder;
+pub use dense::{DenseDecoder, Recording};
 pub use error::ModelError;
 pub use model::{Model, OpenError};
 pub use packed::{PackedDecoder, Segment, ServedPrecision};

@@ -1,5 +1,7 @@
 //! The fused operations beside candle's, forward and backward.
 
+use std::slice::from_ref;
+
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::ops;
 use candle_nn::rotary_emb::rope_slow;
@@ -39,7 +41,7 @@ fn close(a: &Tensor, b: &Tensor) {
 #[test]
 fn a_frozen_layer_is_candles_product_and_leaves_its_weight_alone() {
     let (x, weight) = (noise(1, &[7, 12]), noise(2, &[5, 12]));
-    same(&[x.clone()], || frozen::frozen_linear(&x, &weight), || x.matmul(&weight.t()?));
+    same(from_ref(&x), || frozen::frozen_linear(&x, &weight), || x.matmul(&weight.t()?));
     let loss = frozen::frozen_linear(&x, &weight).unwrap().sum_all().unwrap();
     assert!(loss.backward().unwrap().get(&weight).is_none());
     assert!(frozen::frozen_linear(&weight, &x.t().unwrap()).is_err());
@@ -49,7 +51,7 @@ fn a_frozen_layer_is_candles_product_and_leaves_its_weight_alone() {
 fn the_fused_norm_is_candles() {
     let (x, weight) = (noise(3, &[9, 37]), noise(4, &[37]));
     same(
-        &[x.clone()],
+        from_ref(&x),
         || norm::rms_norm(&x, &weight, 1e-5),
         || ops::rms_norm_slow(&x, &weight, 1e-5),
     );
@@ -70,7 +72,7 @@ fn the_fused_softmax_is_candles_and_never_looks_ahead() {
         let mask = Tensor::from_vec(mask, (1, 15, 5), &Device::Cpu)?;
         ops::softmax(&(scores.as_tensor() * 0.3)?.broadcast_add(&mask)?, 2)
     };
-    same(&[scores.clone()], || softmax::causal_softmax(&scores, 0.3), composed);
+    same(from_ref(&scores), || softmax::causal_softmax(&scores, 0.3), composed);
     let weights = softmax::causal_softmax(&scores, 0.3).unwrap().to_vec3::<f32>().unwrap();
     assert_eq!(weights[1][7][3..], [0.0, 0.0]);
 }
@@ -82,16 +84,16 @@ fn heads_are_split_rotated_and_merged_as_by_candle() {
     let heads = Heads { batch, length, head_dim, rotation, angles: None };
     let x = noise(8, &[batch * length, 3 * head_dim]);
     let split = || x.reshape((batch, length, 3, head_dim))?.transpose(1, 2)?.contiguous();
-    same(&[x.clone()], || heads.split(&x), split);
+    same(from_ref(&x), || heads.split(&x), split);
     let frequencies = crate::kernels::elementwise::frequencies(10_000.0, head_dim);
     let angles: Vec<f32> =
         (0..length).flat_map(|t| frequencies.iter().map(move |f| t as f32 * f)).collect();
     let angles = Tensor::from_vec(angles, (length, head_dim / 2), &Device::Cpu).unwrap();
     let (cos, sin) = (angles.cos().unwrap(), angles.sin().unwrap());
-    same(&[x.clone()], || heads.rotated(&x), || rope_slow(&split()?, &cos, &sin));
+    same(from_ref(&x), || heads.rotated(&x), || rope_slow(&split()?, &cos, &sin));
     let y = noise(9, &[batch, 3, length, head_dim]);
     same(
-        &[y.clone()],
+        from_ref(&y),
         || heads.merge(&y),
         || y.transpose(1, 2)?.reshape((batch * length, 3 * head_dim)),
     );
