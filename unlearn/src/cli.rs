@@ -1,11 +1,13 @@
 //! What the program can be asked to do.
 
 mod base;
+mod bench;
 mod eval;
 mod merge;
 mod progress;
 mod scorer;
 mod seed;
+mod train;
 
 use clap::{Parser, Subcommand};
 
@@ -19,6 +21,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Times training on random tokens.
+    Bench(bench::BenchArgs),
     /// Measures bias and perplexity of a model, with or without adapters.
     Eval(eval::EvalArgs),
     /// Folds adapters into a model and writes it as a plain one.
@@ -26,6 +30,8 @@ enum Command {
     /// Makes and measures toxicity scorers.
     #[command(subcommand)]
     Scorer(scorer::ScorerCommand),
+    /// Makes an adapter from a run file.
+    Train(train::TrainArgs),
     /// Writes an untrained adapter with seeded weights, for tests and demonstrations.
     Seed(seed::SeedArgs),
 }
@@ -33,10 +39,12 @@ enum Command {
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::Bench(arguments) => arguments.run(),
             Command::Eval(arguments) => arguments.run(),
             Command::Merge(arguments) => arguments.run(),
             Command::Scorer(command) => command.run(),
             Command::Seed(arguments) => arguments.run(),
+            Command::Train(arguments) => arguments.run(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! theirs leaves this crate, neither in reports nor in errors.
 #![warn(missing_docs)]
 
+pub mod card;
 pub mod corpus;
 pub mod evaluation;
 pub mod export;
@@ -14,3 +15,4 @@ pub mod random;
 pub mod scorer;
 pub mod seeded;
 pub mod swap;
+pub mod training;

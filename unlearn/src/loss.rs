@@ -7,6 +7,7 @@
 pub mod ascent;
 pub mod counterfactual;
 pub mod cross_entropy;
+pub mod exchange;
 pub mod kl;
 pub mod likelihood;
 pub mod nll;

@@ -56,6 +56,19 @@ impl AdamW {
         Ok(length)
     }
 
+    /// Steps taken, and each variable's two moments in the order of the variables.
+    pub(crate) fn state(&self) -> (usize, impl Iterator<Item = [&Tensor; 2]>) {
+        (self.steps.unsigned_abs() as usize, self.variables.iter().map(|(_, m, s)| [m, s]))
+    }
+
+    /// Goes on from a state.
+    pub(crate) fn restore(&mut self, steps: usize, moments: impl Iterator<Item = [Tensor; 2]>) {
+        self.steps = i32::try_from(steps).unwrap_or(i32::MAX);
+        for ((_, mean, square), [m, s]) in self.variables.iter_mut().zip(moments) {
+            (*mean, *square) = (m, s);
+        }
+    }
+
     fn length(&self, gradients: &GradStore) -> Result<f64> {
         let mut squares = 0.0;
         for (variable, ..) in &self.variables {

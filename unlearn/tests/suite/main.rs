@@ -7,6 +7,7 @@ mod evaluation;
 mod export;
 mod mask;
 mod scorer;
+mod training;
 
 use std::path::{Path, PathBuf};
 
