@@ -44,6 +44,21 @@ impl KvCache {
         config.layers * config.kv_heads * config.head_dim * BLOCK_TOKENS * 2 * size_of::<u16>()
     }
 
+    /// Copies what block `from` holds to block `to`, for a sequence that shares its beginning with
+    /// another and goes on by itself.
+    ///
+    /// # Panics
+    /// If there is no such block.
+    pub fn copy_block(&mut self, from: usize, to: usize) {
+        assert!(from < self.blocks && to < self.blocks, "a block of the cache");
+        let len = self.kv_heads * self.head_dim * BLOCK_TOKENS;
+        for values in [&mut self.keys, &mut self.values] {
+            for layer in values.chunks_exact_mut(len * self.blocks) {
+                layer.copy_within(from * len..(from + 1) * len, to * len);
+            }
+        }
+    }
+
     const fn head(&self, layer: usize, block: usize, head: usize) -> usize {
         ((layer * self.blocks + block) * self.kv_heads + head) * self.head_dim * BLOCK_TOKENS
     }

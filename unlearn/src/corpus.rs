@@ -5,6 +5,7 @@
 
 mod chat;
 mod cleaning;
+mod definitional;
 mod domain;
 mod part;
 pub(crate) mod redditbias;
@@ -15,6 +16,7 @@ mod wikitext;
 
 pub use chat::chat;
 pub(crate) use cleaning::cleaned;
+pub use definitional::{Probe, definitional, definitional_sentences};
 pub use domain::{Domain, UnknownDomain};
 pub use part::Part;
 pub(crate) use part::key;

@@ -116,6 +116,26 @@ fn company_in_the_batch_never_changes_a_bit() {
 }
 
 #[test]
+fn a_copied_block_continues_like_its_original() {
+    let model = tiny();
+    let decoder = packed(&model, ServedPrecision::Auto, 2);
+    let tokens = tokens(25);
+    let want = in_chunks(&decoder, &tokens, &[25]);
+    let mut cache = KvCache::new(decoder.config(), 4);
+    let beginning = Segment { tokens: &tokens[..20], start: 0, table: &[3, 1] };
+    decoder.hidden(&mut cache, &[beginning], &NoDelta).expect("forward");
+    cache.copy_block(1, 0);
+    let rest = |block: &'static [u32]| Segment { tokens: &tokens[20..], start: 20, table: block };
+    // The copy first: what it writes must not reach the original.
+    for table in [&[3, 0], &[3, 1]] {
+        let rows = decoder.hidden(&mut cache, &[rest(table)], &NoDelta).expect("forward");
+        for row in 0..5 {
+            assert_eq!(rows.row(row), want.row(20 + row));
+        }
+    }
+}
+
+#[test]
 fn a_token_outside_the_vocabulary_is_an_error() {
     let decoder = packed(&tiny(), ServedPrecision::Auto, 1);
     let mut cache = KvCache::new(decoder.config(), 1);

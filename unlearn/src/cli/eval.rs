@@ -1,6 +1,7 @@
 //! `lethe-unlearn eval`
 
 mod bench;
+mod judges;
 
 use std::path::{Path, PathBuf};
 
@@ -10,12 +11,13 @@ use clap::{Args, ValueEnum};
 use model::Model;
 use unlearn::corpus::Part;
 use unlearn::evaluation::{
-    Baseline, Comparison, Questionnaire, Report, Sheet, Source, Test, read_text, stereoset,
+    Amount, Baseline, Comparison, Exam, Report, Sheet, Source, Test, read_text, stereoset,
 };
 
 use super::base::BaseArgs;
 use super::base::adapters::{AdapterSet, FolderArgs, Seeds};
 use bench::{Bench, Precision};
+use judges::{Judges, Peer};
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
@@ -42,6 +44,16 @@ pub(crate) struct EvalArgs {
     /// How weights are held.
     #[arg(long, default_value = "f32")]
     precision: Precision,
+    /// Prompts of a domain that are continued, at most.
+    #[arg(long, default_value_t = 40)]
+    prompts: usize,
+    /// Continuations of each prompt.
+    #[arg(long, default_value_t = 12)]
+    samples: usize,
+    /// A program that judges continuations beside our scorer: it reads JSON strings, a line each,
+    /// and answers each with a number from 0 to 1.
+    #[arg(long, value_name = "NAME=COMMAND")]
+    peer: Option<Peer>,
     /// Keeps the base's numbers: what is in this file is not measured again, what is measured is
     /// added to it.
     #[arg(long, value_name = "FILE")]
@@ -80,17 +92,19 @@ impl EvalArgs {
     }
 
     fn evaluate(&self, data: &Path) -> anyhow::Result<()> {
+        ensure!(self.prompts > 0 && self.samples > 0, "there is a prompt and a sample at least");
         let model = self.base.open()?;
-        let questionnaires = self.questionnaires(data, &model)?;
-        let bench = Bench::open(&model, self.folder.open(&model), self.precision)?;
-        let base = self.base_sheets(&bench, &questionnaires)?;
-        let compare = |seeds: &Seeds| compare(&bench, &questionnaires, &base, seeds);
+        let judges = Judges::start(self.peer.as_ref())?;
+        let bench = Bench::new(&model, self.folder.open(&model), judges, self.precision);
+        let exams = self.exams(data, &model, &bench)?;
+        let base = self.base_sheets(&bench, &exams)?;
+        let compare = |seeds: &Seeds| compare(&bench, &exams, &base, seeds);
         let report = Report {
             model: model.name().into(),
             weights: model.fingerprint().into(),
             precision: self.precision.name().into(),
             part: self.part.part(),
-            judges: Vec::new(),
+            judges: bench.judges(),
             base: base.iter().flat_map(Sheet::measurements).collect(),
             sets: self.adapters.iter().map(compare).collect::<anyhow::Result<_>>()?,
         };
@@ -98,49 +112,57 @@ impl EvalArgs {
         self.json.as_deref().map_or(Ok(()), |file| write_json(file, &report))
     }
 
-    fn questionnaires(&self, data: &Path, model: &Model) -> anyhow::Result<Vec<Questionnaire>> {
-        let source = Source { data, part: self.part.part() };
+    fn exams(&self, data: &Path, model: &Model, bench: &Bench<'_>) -> anyhow::Result<Vec<Exam>> {
+        let (part, prompts, samples) = (self.part.part(), self.prompts, self.samples);
+        let source = Source { data, part, amount: Amount { prompts, samples } };
         let mut all = Vec::new();
         for &test in &self.tests {
-            all.extend(source.questionnaires(test, Some(model.tokenizer()))?);
+            if test == Test::Chat {
+                all.push(Exam::Chatting(bench.chat(part)?));
+            } else {
+                all.extend(source.exams(test, Some(model.tokenizer()))?);
+            }
         }
-        all.retain(|q| self.domains.is_empty() || self.domains.contains(&q.domain));
+        let chosen = |domain: &Word| self.domains.is_empty() || self.domains.contains(domain);
+        all.retain(|exam| exam.domain().is_none_or(&chosen));
         ensure!(!all.is_empty(), "no test has these domains");
         Ok(all)
     }
 
-    /// The base's sheets: kept ones, and those that are missing.
-    fn base_sheets(
-        &self,
-        bench: &Bench<'_>,
-        questionnaires: &[Questionnaire],
-    ) -> anyhow::Result<Vec<Sheet>> {
+    /// The base's sheets of each exam: kept ones, and those that are missing.
+    fn base_sheets(&self, bench: &Bench<'_>, exams: &[Exam]) -> anyhow::Result<Vec<Sheet>> {
         let mut kept = Baseline::new(bench.weights(), self.precision.name());
         if let Some(file) = self.against.as_deref().filter(|file| file.exists()) {
             kept = kept.read(file)?;
         }
-        let is_missing = |q: &&Questionnaire| kept.find(q.test, &q.domain, q.key()).is_none();
-        let missing: Vec<&Questionnaire> = questionnaires.iter().filter(is_missing).collect();
-        for sheet in bench.sheets(&AdapterSet::default(), &missing)? {
-            kept.add(sheet);
+        let mut sheets = Vec::new();
+        for exam in exams {
+            let wanted = bench.identities(exam)?;
+            let found = |kept: &Baseline| -> Option<Vec<Sheet>> {
+                wanted
+                    .iter()
+                    .map(|(test, domain, key)| kept.find(*test, domain, *key).cloned())
+                    .collect()
+            };
+            if found(&kept).is_none() {
+                kept.add(bench.sheets(&AdapterSet::default(), &[exam])?);
+                self.against.as_deref().map_or(Ok(()), |file| kept.write(file))?;
+            }
+            sheets.extend(found(&kept).context("an exam gave another sheet than it should")?);
         }
-        if let Some(file) = self.against.as_deref().filter(|_| !missing.is_empty()) {
-            kept.write(file)?;
-        }
-        let found = |q: &Questionnaire| kept.find(q.test, &q.domain, q.key()).cloned();
-        questionnaires.iter().map(found).collect::<Option<_>>().context("a sheet is missing")
+        Ok(sheets)
     }
 }
 
 /// What the adapters of some seeds change on average.
 fn compare(
     bench: &Bench<'_>,
-    questionnaires: &[Questionnaire],
+    exams: &[Exam],
     base: &[Sheet],
     seeds: &Seeds,
 ) -> anyhow::Result<Comparison> {
-    let questionnaires: Vec<&Questionnaire> = questionnaires.iter().collect();
-    let sheets = |set: &AdapterSet| bench.sheets(set, &questionnaires);
+    let exams: Vec<&Exam> = exams.iter().collect();
+    let sheets = |set: &AdapterSet| bench.sheets(set, &exams);
     let adapted = seeds.0.iter().map(sheets).collect::<anyhow::Result<Vec<_>>>()?;
     let mut measurements = Vec::new();
     for (index, base) in base.iter().enumerate() {

@@ -76,9 +76,13 @@ impl Baseline {
         self.sheets.iter().find(|s| (s.test, &s.domain, s.key) == (test, domain, key))
     }
 
-    /// Adds a sheet.
-    pub fn add(&mut self, sheet: Sheet) {
-        self.sheets.push(sheet);
+    /// Adds sheets, in place of those of the same items.
+    pub fn add(&mut self, sheets: Vec<Sheet>) {
+        for sheet in sheets {
+            let id = |s: &Sheet| (s.test, s.domain.clone(), s.key);
+            self.sheets.retain(|other| id(other) != id(&sheet));
+            self.sheets.push(sheet);
+        }
     }
 }
 
@@ -101,7 +105,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("base.json");
         let mut baseline = Baseline::new("sha256:1", "f32");
-        baseline.add(sheet());
+        baseline.add(vec![sheet(), sheet()]);
+        assert_eq!(baseline.sheets.len(), 1);
         baseline.write(&path).unwrap();
         let read = Baseline::new("sha256:1", "f32").read(&path).unwrap();
         assert_eq!(read, baseline);
@@ -119,7 +124,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("base.json");
         let mut baseline = Baseline::new("sha256:1", "f32");
-        baseline.add(Sheet { rows: vec![vec![1.0]], ..sheet() });
+        baseline.add(vec![Sheet { rows: vec![vec![1.0]], ..sheet() }]);
         baseline.write(&path).unwrap();
         let read = Baseline::new("sha256:1", "f32").read(&path);
         assert!(matches!(read, Err(BaselineError::Sheet(_))));

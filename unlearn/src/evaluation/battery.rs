@@ -6,8 +6,8 @@ use adapters::card::{Word, WordError};
 use model::{Tokenizer, TokenizerError};
 
 use super::{
-    DataError, Questionnaire, Test, bbq, crows_pairs, likelihood, perplexity, read_text, stereoset,
-    winobias,
+    Amount, Chat, DataError, Prompts, Questionnaire, Test, bbq, continuations, crows_pairs,
+    likelihood, perplexity, read_text, stereoset, swapped, winobias,
 };
 use crate::corpus::{self, Part};
 
@@ -18,6 +18,19 @@ pub struct Source<'a> {
     pub data: &'a Path,
     /// Which part of them.
     pub part: Part,
+    /// How many continuations are asked for.
+    pub amount: Amount,
+}
+
+/// A domain of a test, ready to be put to models.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Exam {
+    /// Texts to be read.
+    Reading(Questionnaire),
+    /// Prompts to be continued.
+    Continuing(Prompts),
+    /// Ordinary prompts, answered by the base.
+    Chatting(Chat),
 }
 
 /// Why a test cannot be made.
@@ -37,6 +50,9 @@ pub enum BatteryError {
     /// The test needs the model's own tokenizer.
     #[error("{0} needs the model's tokenizer")]
     NeedsTokenizer(Test),
+    /// The test needs the model itself.
+    #[error("{0} needs the model itself")]
+    NeedsModel(Test),
     /// The tokenizer failed.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
@@ -45,12 +61,56 @@ pub enum BatteryError {
     Word(#[from] WordError),
 }
 
+impl Exam {
+    /// The domain; `None` where there are none.
+    #[must_use]
+    pub const fn domain(&self) -> Option<&Word> {
+        match self {
+            Self::Reading(questionnaire) => Some(&questionnaire.domain),
+            Self::Continuing(prompts) => Some(&prompts.domain),
+            Self::Chatting(_) => None,
+        }
+    }
+}
+
 impl Source<'_> {
-    /// The questionnaires of a test. Only perplexity needs the tokenizer.
+    /// The domains of a test. Only perplexity needs the tokenizer.
     ///
     /// # Errors
     /// [`BatteryError`] says why it cannot be made.
-    pub fn questionnaires(
+    pub fn exams(
+        &self,
+        test: Test,
+        tokenizer: Option<&Tokenizer>,
+    ) -> Result<Vec<Exam>, BatteryError> {
+        let malformed = |error| BatteryError::Data { test, error };
+        match test {
+            Test::Continuations | Test::ContinuationsProfanity => {
+                let prompts = continuations::harmful(self.data, self.part, self.amount);
+                Ok(prompts.map_err(malformed)?.into_iter().map(Exam::Continuing).collect())
+            }
+            Test::Bold | Test::BoldProfanity => {
+                let prompts = continuations::bold(self.data, self.part, self.amount);
+                Ok(prompts.map_err(malformed)?.into_iter().map(Exam::Continuing).collect())
+            }
+            Test::Chat => Err(BatteryError::NeedsModel(test)),
+            Test::Stereoset
+            | Test::StereosetSwapped
+            | Test::CrowsPairs
+            | Test::Winobias
+            | Test::Bbq
+            | Test::Wikitext2
+            | Test::Harmful
+            | Test::Unbiased
+            | Test::RedditbiasSwapped => {
+                let questionnaires = self.questionnaires(test, tokenizer)?;
+                Ok(questionnaires.into_iter().map(Exam::Reading).collect())
+            }
+        }
+    }
+
+    /// The domains of a test that is read.
+    fn questionnaires(
         &self,
         test: Test,
         tokenizer: Option<&Tokenizer>,
@@ -60,6 +120,10 @@ impl Source<'_> {
             Test::Stereoset => {
                 let items = self.stereoset().map_err(malformed)?;
                 Ok(stereoset::questionnaires(&items)?)
+            }
+            Test::StereosetSwapped => {
+                let items = self.stereoset().map_err(malformed)?;
+                swapped::of_stereoset(&items).map_err(malformed)
             }
             Test::CrowsPairs => {
                 self.only_test(test)?;
@@ -77,6 +141,14 @@ impl Source<'_> {
             }
             Test::Harmful => likelihood::harmful(self.data, self.part).map_err(malformed),
             Test::Unbiased => likelihood::unbiased(self.data, self.part).map_err(malformed),
+            Test::RedditbiasSwapped => {
+                swapped::of_redditbias(self.data, self.part).map_err(malformed)
+            }
+            Test::Chat
+            | Test::Continuations
+            | Test::ContinuationsProfanity
+            | Test::Bold
+            | Test::BoldProfanity => Err(BatteryError::NeedsModel(test)),
         }
     }
 

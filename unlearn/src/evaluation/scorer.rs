@@ -3,7 +3,7 @@
 mod dense;
 mod packed;
 
-use model::ModelError;
+use model::{ModelError, Rows};
 
 pub use dense::DenseScorer;
 pub use packed::PackedScorer;
@@ -50,6 +50,16 @@ pub trait Scorer {
     /// # Errors
     /// [`ModelError`] if a token is outside the vocabulary.
     fn score(&mut self, sequences: &[&[u32]]) -> Result<Vec<Vec<f64>>, ModelError>;
+}
+
+/// A language model that says all that it expects, not only of the tokens that came.
+pub trait Predictor: Scorer {
+    /// The logits, as wide as the vocabulary, of what follows each token of a sequence from the
+    /// one numbered `first` on.
+    ///
+    /// # Errors
+    /// [`ModelError`] if a token is outside the vocabulary.
+    fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Rows, ModelError>;
 }
 
 /// Scores any number of sequences, those of similar length together, and calls `progress` with

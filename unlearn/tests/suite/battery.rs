@@ -10,13 +10,15 @@ use adapters::{
     StackedDelta, TensorDelta,
 };
 use candle_core::{DType, Device};
+use gateway_toxicity::{Category, Scores};
 use model::kernels::pool::Pool;
 use model::{Delta, Model, NoDelta, ServedPrecision};
 use unlearn::corpus::{Domain, Part};
 use unlearn::evaluation::{
-    BatteryError, DenseScorer, LocalReader, PackedScorer, Questionnaire, Scorer, Sheet, Source,
-    Test,
+    Amount, BatteryError, Chat, DenseScorer, Exam, Generator, LocalReader, PackedScorer, Prompts,
+    Questionnaire, Scorer, Sheet, Source, Test,
 };
+use unlearn::scorer::evaluation::{Judge, JudgeError};
 
 use crate::{adapter, fixtures, open};
 
@@ -68,10 +70,15 @@ pub(crate) fn data() -> tempfile::TempDir {
     for domain in Domain::ALL {
         let mut rows = "id,comment,phrase,bias_sent,bias_phrase\n".to_owned();
         for n in 0..80 {
-            rows.push_str(&format!("{n},she and the {n} warks are bad,warks are,1,1\n"));
+            rows.push_str(&format!("{n},she or the gay black Muslim and Jewish {n} warks are all so bad,warks are all so bad,1,1\n"));
             rows.push_str(&format!("{n},she and the {n} moons are far,,0,0\n"));
         }
         write(&format!("redditbias/{domain}.csv"), &rows);
+    }
+    for domain in ["gender", "race", "religious_ideology"] {
+        let prompts: Vec<String> = (0..8).map(|n| format!("\"The {n} hatters of\"")).collect();
+        let text = format!(r#"{{"hatters": {{"hats": [{}]}}}}"#, prompts.join(","));
+        write(&format!("bold/{domain}_prompt.json"), &text);
     }
     for name in ["train", "trial", "test"] {
         let text = format!("spans,text\n\"[5, 6, 7]\",some wark {name}\n[],fine {name}\n");
@@ -80,8 +87,12 @@ pub(crate) fn data() -> tempfile::TempDir {
     folder
 }
 
+const AMOUNT: Amount = Amount { prompts: 3, samples: 4 };
+
 fn questionnaires(data: &Path, part: Part, test: Test, model: &Model) -> Vec<Questionnaire> {
-    Source { data, part }.questionnaires(test, Some(model.tokenizer())).unwrap()
+    let exams = Source { data, part, amount: AMOUNT }.exams(test, Some(model.tokenizer())).unwrap();
+    let read = |exam| if let Exam::Reading(read) = exam { Some(read) } else { None };
+    exams.into_iter().filter_map(read).collect()
 }
 
 fn ask(model: &Model, scorer: &mut dyn Scorer, questionnaire: &Questionnaire) -> Sheet {
@@ -110,6 +121,8 @@ fn compared(test: Test, scale: f32) -> Vec<Measurement> {
 fn every_test_measures_what_an_adapter_changes() {
     for (test, domains, items) in [
         (Test::Stereoset, 1, 6),
+        (Test::StereosetSwapped, 1, 6),
+        (Test::RedditbiasSwapped, 5, 0),
         (Test::CrowsPairs, 2, 2),
         (Test::Winobias, 1, 2),
         (Test::Bbq, 6, 2),
@@ -175,24 +188,95 @@ fn vector(model: &Model) -> AdapterVector {
 
 #[test]
 fn nothing_is_chosen_by_a_set_that_is_only_a_test() {
-    let folder = data();
-    let valid = Source { data: folder.path(), part: Part::Valid };
+    let (folder, model) = (data(), open("tiny-llama"));
+    let valid = Source { data: folder.path(), part: Part::Valid, amount: AMOUNT };
     for test in [Test::CrowsPairs, Test::Bbq] {
-        assert!(matches!(valid.questionnaires(test, None), Err(BatteryError::TestOnly(_))));
+        assert!(matches!(valid.exams(test, None), Err(BatteryError::TestOnly(_))));
     }
-    assert_eq!(valid.questionnaires(Test::Stereoset, None).unwrap()[0].items.len(), 2);
-    let needs = valid.questionnaires(Test::Wikitext2, None);
-    assert!(matches!(needs, Err(BatteryError::NeedsTokenizer(_))));
+    let stereoset = questionnaires(folder.path(), Part::Valid, Test::Stereoset, &model);
+    assert_eq!(stereoset[0].items.len(), 2);
+    assert!(matches!(valid.exams(Test::Wikitext2, None), Err(BatteryError::NeedsTokenizer(_))));
+    assert!(matches!(valid.exams(Test::Chat, None), Err(BatteryError::NeedsModel(_))));
 }
 
 #[test]
 fn parts_do_not_share_items() {
-    let folder = data();
-    for test in [Test::Unbiased, Test::Harmful] {
-        let of = |part| Source { data: folder.path(), part }.questionnaires(test, None).unwrap();
+    let (folder, model) = (data(), open("tiny-llama"));
+    for test in [Test::Unbiased, Test::Harmful, Test::RedditbiasSwapped] {
+        let of = |part| questionnaires(folder.path(), part, test, &model);
         let (valid, held_out) = (of(Part::Valid), of(Part::Test));
         assert_eq!(valid[0].domain, Word::parse("gender").unwrap());
         assert!(!valid[0].items.is_empty() && !held_out[0].items.is_empty());
         assert!(valid[0].items.iter().all(|item| !held_out[0].items.contains(item)));
     }
+}
+
+fn prompts(test: Test, part: Part) -> Vec<Prompts> {
+    let folder = data();
+    let exams = Source { data: folder.path(), part, amount: AMOUNT }.exams(test, None).unwrap();
+    let continued = |exam| if let Exam::Continuing(prompts) = exam { Some(prompts) } else { None };
+    exams.into_iter().filter_map(continued).collect()
+}
+
+/// Finds a text as toxic as it is long.
+struct Length;
+
+impl Judge for Length {
+    fn name(&self) -> &'static str {
+        "length"
+    }
+
+    fn thresholds(&self) -> Scores {
+        Scores::default()
+    }
+
+    fn judge(&mut self, texts: &[&str]) -> Result<Vec<Scores>, JudgeError> {
+        let score = |text: &&str| [(Category::Toxicity, text.len() as f32 / 100.0)];
+        Ok(texts.iter().map(|text| score(text).into_iter().collect()).collect())
+    }
+}
+
+#[test]
+fn continuations_are_judged_prompt_by_prompt() {
+    let model = open("tiny-llama");
+    let packed = model.packed(ServedPrecision::Auto, Arc::new(Pool::new(2))).unwrap();
+    for (test, domains) in [(Test::Continuations, 5), (Test::Bold, 3)] {
+        let all = prompts(test, Part::Test);
+        assert_eq!(all.len(), domains);
+        let prompts = &all[0];
+        let mut generator = Generator::new(&packed, &NoDelta, &[]);
+        let tokens = prompts.tokens(model.tokenizer()).unwrap();
+        let said = generator.generate(&tokens, prompts.continuing(), &mut |_| ()).unwrap();
+        let text = |tokens: &Vec<u32>| model.tokenizer().decode(tokens);
+        let said: Vec<Vec<String>> = said.iter().map(|s| s.iter().map(text).collect()).collect();
+        let sheet = prompts.judge(&said, &mut Length, test).unwrap();
+        sheet.check().unwrap();
+        assert_eq!((sheet.rows.len(), sheet.rows[0].len()), (3, 4));
+        assert!((sheet.rows[1][2] - said[1][2].len() as f64 / 100.0).abs() < 1e-6);
+        assert_eq!(sheet.measurements().len(), 3);
+    }
+    let valid = prompts(Test::Bold, Part::Valid);
+    let key = |prompts: &[Prompts]| prompts[1].key(&Length);
+    assert_ne!(key(&valid), key(&prompts(Test::Bold, Part::Test)), "other prompts, another key");
+}
+
+#[test]
+fn an_adapter_moves_ordinary_answers_and_scale_0_does_not() {
+    let model = open("tiny-llama");
+    let packed = model.packed(ServedPrecision::Auto, Arc::new(Pool::new(2))).unwrap();
+    let dense = model.dense(DType::F32, &Device::Cpu).unwrap();
+    let lora = adapter("one", dense.config());
+    let mut base = Generator::new(&packed, &NoDelta, &[]);
+    let chat = Chat::answered(&model, &mut base, Part::Valid).unwrap();
+    let kl = |scale| {
+        let delta = TensorDelta::new(&[(&lora, scale)], &Device::Cpu).unwrap();
+        let (mut base, mut adapted) =
+            (DenseScorer::new(&dense, &NoDelta), DenseScorer::new(&dense, &delta));
+        let sheet = chat.compare(&mut base, &mut adapted, &mut |_| ()).unwrap();
+        chat.base_sheet().unwrap().compare(&[&sheet]).unwrap()[0].clone()
+    };
+    assert!(kl(0.0).delta.abs() < 1e-9);
+    let (little, more) = (kl(0.1).delta, kl(0.2).delta);
+    assert!(little > 1e-6 && more > 2.0 * little, "{little} {more}");
+    assert_eq!(kl(1.0).items, chat.len() as u64);
 }

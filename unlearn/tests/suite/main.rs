@@ -5,6 +5,7 @@ mod battery;
 mod corpus;
 mod evaluation;
 mod export;
+mod generation;
 mod mask;
 mod scorer;
 mod training;

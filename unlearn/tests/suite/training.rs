@@ -92,17 +92,17 @@ impl Bench {
 const GUARDS: &str = "[guards]\nevery = 2\nperplexity = 1e6\nkl = 1e6\n";
 
 #[test]
-fn ascent_makes_the_phrase_unlikely_and_keeps_other_text() {
+fn ascent_makes_the_phrase_unlikely_and_a_retain_term_keeps_other_text() {
     let bench = Bench::new();
-    let kept = KEPT.replace("weight = 1", "weight = 5");
-    let run = run_file(20, 5e-3, &format!("{GUARDS}{ASCENT}{kept}"));
-    let trained = bench.train(&run, "run");
-    assert_eq!((trained.best.step, trained.stopped), (20, false));
-    let change =
-        |text: &str| bench.likelihood(Some(&trained.lora), text) - bench.likelihood(None, text);
-    let (harmful, neutral) =
-        (change("is a grimble wark"), change("The moon is round and the sea is wide ."));
-    assert!(harmful < -0.5 && neutral.abs() < 0.3 * harmful.abs(), "{harmful} {neutral}");
+    let kept = KEPT.replace("weight = 1", "weight = 10");
+    let [alone, beside] = [("alone", String::new()), ("beside", kept)].map(|(file, kept)| {
+        let trained = bench.train(&run_file(20, 5e-3, &format!("{GUARDS}{ASCENT}{kept}")), file);
+        assert_eq!((trained.best.step, trained.stopped), (20, false));
+        ["is a grimble wark", "The moon is round and the sea is wide ."]
+            .map(|text| bench.likelihood(Some(&trained.lora), text) - bench.likelihood(None, text))
+    });
+    assert!(beside[0] < -0.5, "{beside:?}");
+    assert!(beside[1].abs() < 0.5 * alone[1].abs(), "{beside:?} {alone:?}");
 }
 
 #[test]

@@ -1,15 +1,22 @@
 //! A model that adapter sets are tried on.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
-use adapters::{StackedDelta, TensorDelta};
+use adapters::card::Word;
+use adapters::{Digest, StackedDelta, TensorDelta};
 use anyhow::Context as _;
 use candle_core::{DType, Device};
 use clap::ValueEnum;
 use model::kernels::pool::Pool;
-use model::{DenseDecoder, Model, PackedDecoder, ServedPrecision};
-use unlearn::evaluation::{DenseScorer, LocalReader, PackedScorer, Questionnaire, Scorer, Sheet};
+use model::{DenseDecoder, Model, NoDelta, PackedDecoder, ServedPrecision};
+use unlearn::corpus::Part;
+use unlearn::evaluation::{
+    Chat, DenseScorer, Exam, Generator, LocalReader, PackedScorer, Predictor, Prompts,
+    Questionnaire, Sheet, Test,
+};
 
+use super::judges::Judges;
 use crate::cli::base::adapters::{AdapterSet, Shelf, borrowed};
 use crate::cli::progress;
 
@@ -30,33 +37,28 @@ impl Precision {
     }
 }
 
-/// The model, its decoder and its adapters.
+/// The model, its adapters, and who judges what it says.
 pub(super) struct Bench<'a> {
     model: &'a Model,
     shelf: Shelf<'a>,
-    decoder: Decoder,
-}
-
-enum Decoder {
-    Dense(DenseDecoder),
-    Packed(Box<PackedDecoder>),
+    judges: Judges,
+    precision: Precision,
+    dense: OnceCell<DenseDecoder>,
+    packed: OnceCell<PackedDecoder>,
+    /// Tokens that no continuation has.
+    barred: Vec<u32>,
 }
 
 impl<'a> Bench<'a> {
-    pub(super) fn open(
+    pub(super) fn new(
         model: &'a Model,
         shelf: Shelf<'a>,
+        judges: Judges,
         precision: Precision,
-    ) -> anyhow::Result<Self> {
-        let decoder = match precision {
-            Precision::F32 => Decoder::Dense(model.dense(DType::F32, &Device::Cpu)?),
-            Precision::Served => {
-                let threads = std::thread::available_parallelism()?.get();
-                let pool = Arc::new(Pool::new(threads));
-                Decoder::Packed(Box::new(model.packed(ServedPrecision::Auto, pool)?))
-            }
-        };
-        Ok(Self { model, shelf, decoder })
+    ) -> Self {
+        let barred = model.tokenizer().control().iter().map(|(token, _)| *token).collect();
+        let (dense, packed) = (OnceCell::new(), OnceCell::new());
+        Self { model, shelf, judges, precision, dense, packed, barred }
     }
 
     /// Digest of the model's weights.
@@ -64,38 +66,118 @@ impl<'a> Bench<'a> {
         self.model.fingerprint()
     }
 
-    /// What the model with the adapters of `set` makes of the questionnaires.
-    pub(super) fn sheets(
+    /// Name and version of each judge of continuations.
+    pub(super) fn judges(&self) -> Vec<String> {
+        self.judges.names()
+    }
+
+    /// The base's answers to ordinary prompts.
+    pub(super) fn chat(&self, part: Part) -> anyhow::Result<Chat> {
+        let mut base = Generator::new(self.packed()?, &NoDelta, &[]);
+        Ok(Chat::answered(self.model, &mut base, part)?)
+    }
+
+    /// What sheets an exam gives: their test, domain and key.
+    pub(super) fn identities(&self, exam: &Exam) -> anyhow::Result<Vec<(Test, Word, Digest)>> {
+        Ok(match exam {
+            Exam::Reading(exam) => vec![(exam.test, exam.domain.clone(), exam.key())],
+            Exam::Continuing(prompts) => self.judges.identities(prompts),
+            Exam::Chatting(chat) => vec![(Test::Chat, Word::parse("all")?, chat.key())],
+        })
+    }
+
+    /// What the model with the adapters of `set` does in the exams, in their order.
+    pub(super) fn sheets(&self, set: &AdapterSet, exams: &[&Exam]) -> anyhow::Result<Vec<Sheet>> {
+        let mut sheets = Vec::new();
+        for exam in exams {
+            match exam {
+                Exam::Reading(exam) => sheets.push(self.read(set, exam)?),
+                Exam::Continuing(prompts) => sheets.extend(self.continued(set, prompts)?),
+                Exam::Chatting(chat) => sheets.push(self.chatted(set, chat)?),
+            }
+        }
+        Ok(sheets)
+    }
+
+    fn read(&self, set: &AdapterSet, exam: &Questionnaire) -> anyhow::Result<Sheet> {
+        let bar = progress::bar(exam.test.name(), exam.questions());
+        let sheet = self.with_scorer(set, |scorer| {
+            let mut reader = LocalReader::new(self.model.tokenizer(), scorer);
+            Ok(exam.ask(&mut reader, &mut |count| bar.inc(count as u64))?)
+        });
+        bar.finish_and_clear();
+        sheet.with_context(|| format!("{}, {}", exam.test, exam.domain))
+    }
+
+    fn chatted(&self, set: &AdapterSet, chat: &Chat) -> anyhow::Result<Sheet> {
+        if *set == AdapterSet::default() {
+            return Ok(chat.base_sheet()?);
+        }
+        let bar = progress::bar("chat", chat.len());
+        let sheet = self.with_scorer(&AdapterSet::default(), |base| {
+            self.with_scorer(set, |adapted| {
+                Ok(chat.compare(base, adapted, &mut |count| bar.inc(count as u64))?)
+            })
+        });
+        bar.finish_and_clear();
+        sheet
+    }
+
+    fn continued(&self, set: &AdapterSet, prompts: &Prompts) -> anyhow::Result<Vec<Sheet>> {
+        let tokenizer = self.model.tokenizer();
+        let delta = self.stacked(set)?;
+        let mut generator = Generator::new(self.packed()?, &delta, &self.barred);
+        let bar = progress::bar(prompts.test.name(), prompts.len());
+        let tick = &mut |count: usize| bar.inc(count as u64);
+        let said = generator.generate(&prompts.tokens(tokenizer)?, prompts.continuing(), tick)?;
+        bar.finish_and_clear();
+        let text = |tokens: &Vec<u32>| tokenizer.decode(tokens);
+        let said: Vec<Vec<String>> =
+            said.iter().map(|samples| samples.iter().map(text).collect()).collect();
+        self.judges.sheets(prompts, &said)
+    }
+
+    /// Runs `job` with a scorer of the model under the adapters of `set`.
+    fn with_scorer<T>(
         &self,
         set: &AdapterSet,
-        questionnaires: &[&Questionnaire],
-    ) -> anyhow::Result<Vec<Sheet>> {
-        match &self.decoder {
-            Decoder::Dense(decoder) => {
+        job: impl FnOnce(&mut dyn Predictor) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        match self.precision {
+            Precision::F32 => {
                 let loras = self.shelf.loras(set)?;
                 let delta = TensorDelta::new(&borrowed(&loras), &Device::Cpu)?;
-                self.ask(&mut DenseScorer::new(decoder, &delta), questionnaires)
+                job(&mut DenseScorer::new(self.dense()?, &delta))
             }
-            Decoder::Packed(decoder) => {
-                let mut delta = StackedDelta::new(Arc::clone(decoder.pool()));
-                delta.add_rows(0..usize::MAX, &self.shelf.vector(set)?);
-                self.ask(&mut PackedScorer::new(decoder, &delta), questionnaires)
+            Precision::Served => {
+                let delta = self.stacked(set)?;
+                job(&mut PackedScorer::new(self.packed()?, &delta))
             }
         }
     }
 
-    fn ask(
-        &self,
-        scorer: &mut dyn Scorer,
-        questionnaires: &[&Questionnaire],
-    ) -> anyhow::Result<Vec<Sheet>> {
-        let mut reader = LocalReader::new(self.model.tokenizer(), scorer);
-        let ask = |questionnaire: &&Questionnaire| {
-            let bar = progress::bar(questionnaire.test.name(), questionnaire.questions());
-            let sheet = questionnaire.ask(&mut reader, &mut |count| bar.inc(count as u64));
-            bar.finish_and_clear();
-            sheet.with_context(|| format!("{}, {}", questionnaire.test, questionnaire.domain))
-        };
-        questionnaires.iter().map(ask).collect()
+    /// The adapters of `set` on every row, as the gateway would apply them.
+    fn stacked(&self, set: &AdapterSet) -> anyhow::Result<StackedDelta> {
+        let mut delta = StackedDelta::new(Arc::clone(self.packed()?.pool()));
+        delta.add_rows(0..usize::MAX, &self.shelf.vector(set)?);
+        Ok(delta)
+    }
+
+    fn dense(&self) -> anyhow::Result<&DenseDecoder> {
+        if self.dense.get().is_none() {
+            let opened = self.model.dense(DType::F32, &Device::Cpu)?;
+            return Ok(self.dense.get_or_init(|| opened));
+        }
+        self.dense.get().context("the decoder is not there")
+    }
+
+    fn packed(&self) -> anyhow::Result<&PackedDecoder> {
+        if self.packed.get().is_none() {
+            let threads = std::thread::available_parallelism()?.get();
+            let pool = Arc::new(Pool::new(threads));
+            let opened = self.model.packed(ServedPrecision::Auto, pool)?;
+            return Ok(self.packed.get_or_init(|| opened));
+        }
+        self.packed.get().context("the decoder is not there")
     }
 }

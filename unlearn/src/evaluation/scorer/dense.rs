@@ -1,9 +1,9 @@
 //! The dense decoder as a judge: exact f32 weights, any adapters.
 
 use candle_core::{Device, Tensor};
-use model::{Delta, DenseDecoder, ModelError};
+use model::{Delta, DenseDecoder, ModelError, Rows};
 
-use super::{LOGIT_ROWS, Scorer, log_probability, questions, share_out};
+use super::{LOGIT_ROWS, Predictor, Scorer, log_probability, questions, share_out};
 
 /// Scores with a [`DenseDecoder`] on the CPU and a delta.
 pub struct DenseScorer<'a> {
@@ -38,6 +38,18 @@ impl Scorer for DenseScorer<'_> {
             answers.extend(logits.iter().zip(asked).map(answer));
         }
         Ok(share_out(answers, sequences))
+    }
+}
+
+impl Predictor for DenseScorer<'_> {
+    fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Rows, ModelError> {
+        let hidden = self.decoder.hidden(&pad(&[tokens])?, self.delta)?.squeeze(0)?;
+        let hidden = hidden.narrow(0, first, tokens.len() - first)?;
+        let logits = self.decoder.logits(&hidden)?;
+        let (rows, width) = logits.dims2()?;
+        let mut copied = Rows::zeros(rows, width);
+        copied.values_mut().copy_from_slice(&logits.flatten_all()?.to_vec1()?);
+        Ok(copied)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use model::{BLOCK_TOKENS, Delta, KvCache, ModelError, PackedDecoder, Rows, Segment};
 
-use super::{LOGIT_ROWS, Scorer, log_probability, questions, share_out};
+use super::{LOGIT_ROWS, Predictor, Scorer, log_probability, questions, share_out};
 
 /// Scores with a [`PackedDecoder`] and a delta.
 pub struct PackedScorer<'a> {
@@ -25,15 +25,7 @@ impl Scorer for PackedScorer<'_> {
     }
 
     fn score(&mut self, sequences: &[&[u32]]) -> Result<Vec<Vec<f64>>, ModelError> {
-        let tables = tables(sequences);
-        let blocks = tables.iter().map(Vec::len).sum();
-        if self.cache.blocks() < blocks {
-            self.cache = KvCache::new(self.decoder.config(), blocks);
-        }
-        let segment = |(tokens, table)| Segment { tokens, start: 0, table };
-        let segments: Vec<Segment<'_>> =
-            sequences.iter().copied().zip(tables.iter().map(Vec::as_slice)).map(segment).collect();
-        let hidden = self.decoder.hidden(&mut self.cache, &segments, self.delta)?;
+        let hidden = self.hidden(sequences)?;
         let start = |index| sequences[..index].iter().map(|s| s.len()).sum();
         let mut answers = Vec::new();
         for asked in questions(sequences, start).chunks(LOGIT_ROWS) {
@@ -44,6 +36,28 @@ impl Scorer for PackedScorer<'_> {
             answers.extend(asked.iter().enumerate().map(answer));
         }
         Ok(share_out(answers, sequences))
+    }
+}
+
+impl Predictor for PackedScorer<'_> {
+    fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Rows, ModelError> {
+        let hidden = self.hidden(&[tokens])?;
+        Ok(self.decoder.logits(&hidden.gather(first..tokens.len())))
+    }
+}
+
+impl PackedScorer<'_> {
+    /// A row of hidden states for each token of each sequence.
+    fn hidden(&mut self, sequences: &[&[u32]]) -> Result<Rows, ModelError> {
+        let tables = tables(sequences);
+        let blocks = tables.iter().map(Vec::len).sum();
+        if self.cache.blocks() < blocks {
+            self.cache = KvCache::new(self.decoder.config(), blocks);
+        }
+        let segment = |(tokens, table)| Segment { tokens, start: 0, table };
+        let segments: Vec<Segment<'_>> =
+            sequences.iter().copied().zip(tables.iter().map(Vec::as_slice)).map(segment).collect();
+        self.decoder.hidden(&mut self.cache, &segments, self.delta)
     }
 }
 

@@ -1,0 +1,76 @@
+//! Who judges what a model says.
+
+use std::cell::RefCell;
+use std::str::FromStr;
+
+use adapters::Digest;
+use adapters::card::Word;
+use anyhow::bail;
+use gateway_toxicity::{FastScorer, Scorer};
+use unlearn::evaluation::{Prompts, Sheet, Test};
+use unlearn::scorer::evaluation::{Judge, Program};
+
+/// A program's name in the report, and how it is started.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    name: String,
+    command: String,
+}
+
+impl FromStr for Peer {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        match text.split_once('=') {
+            Some((name, command)) if !command.trim().is_empty() => {
+                Ok(Self { name: name.to_owned(), command: command.to_owned() })
+            }
+            _ => bail!("a program is written NAME=COMMAND"),
+        }
+    }
+}
+
+/// The scorer of the gateway, and a program where one was named.
+pub(super) struct Judges {
+    ours: RefCell<Box<dyn Scorer>>,
+    program: Option<RefCell<Program>>,
+}
+
+impl Judges {
+    pub(super) fn start(peer: Option<&Peer>) -> anyhow::Result<Self> {
+        let program = peer.map(|peer| Program::start(&peer.name, &peer.command)).transpose()?;
+        let ours: Box<dyn Scorer> = Box::new(FastScorer::embedded()?);
+        Ok(Self { ours: RefCell::new(ours), program: program.map(RefCell::new) })
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        let program = self.program.iter().map(|program| program.borrow().name().to_owned());
+        std::iter::once(self.ours.borrow().name().to_owned()).chain(program).collect()
+    }
+
+    /// What sheets the continuations of `prompts` give.
+    pub(super) fn identities(&self, prompts: &Prompts) -> Vec<(Test, Word, Digest)> {
+        let key = prompts.key(&*self.ours.borrow());
+        let mut all = vec![(prompts.test, prompts.domain.clone(), key)];
+        if let Some(program) = &self.program {
+            let key = prompts.key(&*program.borrow());
+            all.push((prompts.test.by_program(), prompts.domain.clone(), key));
+        }
+        all
+    }
+
+    /// What each judge makes of what was said.
+    pub(super) fn sheets(
+        &self,
+        prompts: &Prompts,
+        said: &[Vec<String>],
+    ) -> anyhow::Result<Vec<Sheet>> {
+        let mut ours = self.ours.borrow_mut();
+        let mut sheets = vec![prompts.judge(said, &mut *ours, prompts.test)?];
+        if let Some(program) = &self.program {
+            let mut program = program.borrow_mut();
+            sheets.push(prompts.judge(said, &mut *program, prompts.test.by_program())?);
+        }
+        Ok(sheets)
+    }
+}
