@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
-use self::frozen::frozen_linear;
+use self::frozen::Frozen;
 use self::pass::Pass;
 pub use self::recording::Recording;
 use crate::checkpoint::{Checkpoint, CheckpointError, Weight};
@@ -31,7 +31,7 @@ use crate::{Config, Delta, ModelError, Projection, Site, decoder};
 pub struct DenseDecoder {
     config: Config,
     embedding: Tensor,
-    head: Tensor,
+    head: Frozen,
     final_norm: Tensor,
     layers: Vec<Layer>,
     rotation: Arc<Rotation>,
@@ -42,25 +42,32 @@ struct Layer {
     attention_norm: Tensor,
     mlp_norm: Tensor,
     /// In the order of [`Projection::ALL`], each (outputs, inputs).
-    linears: Vec<Tensor>,
+    linears: Vec<Frozen>,
 }
 
 impl DenseDecoder {
     /// Reads all weights to `device` as `dtype`.
     ///
+    /// On a CPU, `BF16` holds the linear layers' weights in brain floats and everything else, the
+    /// activations included, in f32.
+    ///
     /// # Errors
-    /// [`CheckpointError`] if a weight is missing or has the wrong shape.
+    /// [`CheckpointError`] if a weight is missing or has the wrong shape, or the processor does not
+    /// multiply values of that type.
     pub fn load(
         checkpoint: &dyn Checkpoint,
         dtype: DType,
         device: &Device,
     ) -> Result<Self, CheckpointError> {
         let config = checkpoint.config().clone();
+        let kept = if device.is_cpu() { DType::F32 } else { dtype };
         let read = |weight| -> Result<Tensor, CheckpointError> {
-            Ok(checkpoint.dense(weight)?.to_dtype(dtype)?.to_device(device)?)
+            Ok(checkpoint.dense(weight)?.to_dtype(kept)?.to_device(device)?)
         };
-        let embedding = read(Weight::Embedding)?;
-        let head = if checkpoint.has_head() { read(Weight::Head)? } else { embedding.clone() };
+        let linear = |weight| -> Result<Frozen, CheckpointError> {
+            Ok(Frozen::new(checkpoint.dense(weight)?, dtype, device)?)
+        };
+        let head = if checkpoint.has_head() { Weight::Head } else { Weight::Embedding };
         let layers = (0..config.layers)
             .map(|layer| {
                 Ok(Layer {
@@ -68,14 +75,20 @@ impl DenseDecoder {
                     mlp_norm: read(Weight::MlpNorm(layer))?,
                     linears: Projection::ALL
                         .into_iter()
-                        .map(|p| read(Weight::Linear(Site::new(layer, p))))
+                        .map(|p| linear(Weight::Linear(Site::new(layer, p))))
                         .collect::<Result<_, CheckpointError>>()?,
                 })
             })
             .collect::<Result<_, CheckpointError>>()?;
-        let final_norm = read(Weight::FinalNorm)?;
         let rotation = Rotation::new(config.rope_theta, config.head_dim, config.context_tokens);
-        Ok(Self { config, embedding, head, final_norm, layers, rotation: Arc::new(rotation) })
+        Ok(Self {
+            embedding: read(Weight::Embedding)?,
+            head: linear(head)?,
+            final_norm: read(Weight::FinalNorm)?,
+            layers,
+            rotation: Arc::new(rotation),
+            config,
+        })
     }
 
     /// The hyper-parameters.
@@ -102,6 +115,6 @@ impl DenseDecoder {
     /// # Errors
     /// [`ModelError::Tensor`] if the width is wrong.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(frozen_linear(hidden, &self.head)?)
+        Ok(self.head.apply(hidden)?)
     }
 }

@@ -6,6 +6,7 @@
 //! for bit, and none of them mixes rows: a row's result never depends on the batch around it.
 
 pub(crate) mod attention;
+pub mod brain;
 pub mod elementwise;
 pub mod lanes;
 pub mod linear;

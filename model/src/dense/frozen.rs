@@ -3,21 +3,67 @@
 //! candle's own product gives every operand a gradient. A frozen weight needs none, and computing
 //! it would double the cost of the backward pass and hold a copy of every weight.
 
+use std::sync::Arc;
+
 use candle_core::backend::BackendStorage;
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, bail,
+    CpuStorage, CudaStorage, CustomOp1, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
 };
 
-/// `x W^T` for `x` (rows, inputs) and the weight (outputs, inputs).
-pub(super) fn frozen_linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Frozen { weight: weight.clone() })
+use super::cpu;
+use crate::kernels::brain::BrainMatrix;
+
+/// A weight (outputs, inputs).
+#[derive(Debug, Clone)]
+pub(super) enum Frozen {
+    /// In the activations' type.
+    Exact(Tensor),
+    /// In brain floats, between activations in f32.
+    Brain(Arc<Brain>),
 }
 
-struct Frozen {
-    weight: Tensor,
+/// A weight in brain floats, for both directions.
+#[derive(Debug)]
+pub(super) struct Brain {
+    forward: BrainMatrix,
+    backward: BrainMatrix,
 }
 
 impl Frozen {
+    /// Holds a weight that was read in f32.
+    ///
+    /// On a CPU, brain floats are taken by kernels of our own; candle would widen each weight at
+    /// each product.
+    pub(super) fn new(weight: Tensor, dtype: DType, device: &Device) -> Result<Self> {
+        if dtype != DType::BF16 || !device.is_cpu() {
+            return Ok(Self::Exact(weight.to_dtype(dtype)?.to_device(device)?));
+        }
+        if !BrainMatrix::is_supported() {
+            bail!("this processor does not multiply brain floats: use f32");
+        }
+        let (outputs, inputs) = weight.dims2()?;
+        let values: Vec<f32> = weight.flatten_all()?.to_vec1()?;
+        Ok(Self::Brain(Arc::new(Brain {
+            forward: BrainMatrix::new(outputs, inputs, |o, i| values[o * inputs + i]),
+            backward: BrainMatrix::new(inputs, outputs, |i, o| values[o * inputs + i]),
+        })))
+    }
+
+    /// `x W^T` for `x` (rows, inputs).
+    pub(super) fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        let x = x.contiguous()?;
+        match self {
+            Self::Exact(weight) => x.apply_op1(Exact { weight: weight.clone() }),
+            Self::Brain(brain) => x.apply_op1(BrainProduct { brain: brain.clone() }),
+        }
+    }
+}
+
+struct Exact {
+    weight: Tensor,
+}
+
+impl Exact {
     fn product<S: BackendStorage>(
         &self,
         x: &S,
@@ -35,7 +81,7 @@ impl Frozen {
     }
 }
 
-impl CustomOp1 for Frozen {
+impl CustomOp1 for Exact {
     fn name(&self) -> &'static str {
         "frozen-linear"
     }
@@ -60,4 +106,47 @@ impl CustomOp1 for Frozen {
     fn bwd(&self, _: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         dy.contiguous()?.matmul(&self.weight).map(Some)
     }
+}
+
+struct BrainProduct {
+    brain: Arc<Brain>,
+}
+
+impl CustomOp1 for BrainProduct {
+    fn name(&self) -> &'static str {
+        "brain-linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        multiply(&self.brain.forward, x, layout)
+    }
+
+    /// `dX = dY W`.
+    fn bwd(&self, _: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let backward = Backward { brain: self.brain.clone() };
+        dy.contiguous()?.apply_op1_no_bwd(&backward).map(Some)
+    }
+}
+
+struct Backward {
+    brain: Arc<Brain>,
+}
+
+impl CustomOp1 for Backward {
+    fn name(&self) -> &'static str {
+        "brain-linear-backward"
+    }
+
+    fn cpu_fwd(&self, dy: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        multiply(&self.brain.backward, dy, layout)
+    }
+}
+
+fn multiply(matrix: &BrainMatrix, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    let (rows, inputs) = layout.shape().dims2()?;
+    if inputs != matrix.inputs() {
+        bail!("a linear layer of width {} cannot take rows of width {inputs}", matrix.inputs());
+    }
+    let y = matrix.multiply(cpu::values(x, layout)?);
+    Ok((CpuStorage::F32(y), (rows, matrix.outputs()).into()))
 }

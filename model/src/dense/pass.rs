@@ -2,7 +2,6 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::frozen::frozen_linear;
 use super::heads::Heads;
 use super::{DenseDecoder, cpu, gate, norm, softmax};
 use crate::decoder::{Backend, Norm};
@@ -71,7 +70,7 @@ impl Backend for Pass<'_> {
         // Copies of a tensor are references; each is replaced.
         let mut outputs: [Tensor; N] = std::array::from_fn(|_| x.clone());
         for (output, projection) in outputs.iter_mut().zip(projections) {
-            *output = frozen_linear(x, &layer.linears[projection as usize])?;
+            *output = layer.linears[projection as usize].apply(x)?;
         }
         Ok(outputs)
     }

@@ -2,12 +2,13 @@
 
 use std::slice::from_ref;
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::ops;
 use candle_nn::rotary_emb::rope_slow;
 
+use super::frozen::Frozen;
 use super::heads::Heads;
-use super::{frozen, gate, norm, softmax};
+use super::{gate, norm, softmax};
 use crate::kernels::elementwise::Rotation;
 use crate::kernels::linear::tests::Noise;
 
@@ -41,10 +42,29 @@ fn close(a: &Tensor, b: &Tensor) {
 #[test]
 fn a_frozen_layer_is_candles_product_and_leaves_its_weight_alone() {
     let (x, weight) = (noise(1, &[7, 12]), noise(2, &[5, 12]));
-    same(from_ref(&x), || frozen::frozen_linear(&x, &weight), || x.matmul(&weight.t()?));
-    let loss = frozen::frozen_linear(&x, &weight).unwrap().sum_all().unwrap();
+    let frozen = Frozen::Exact(weight.as_tensor().clone());
+    same(from_ref(&x), || frozen.apply(&x), || x.matmul(&weight.t()?));
+    let loss = frozen.apply(&x).unwrap().sum_all().unwrap();
     assert!(loss.backward().unwrap().get(&weight).is_none());
-    assert!(frozen::frozen_linear(&weight, &x.t().unwrap()).is_err());
+    assert!(frozen.apply(&weight.t().unwrap()).is_err());
+}
+
+#[test]
+fn a_layer_in_brain_floats_is_near_the_exact_one_forward_and_back() {
+    let (x, weight) = (noise(1, &[7, 12]), noise(2, &[5, 12]));
+    let frozen = match Frozen::new(weight.as_tensor().clone(), DType::BF16, &Device::Cpu) {
+        Ok(frozen) => frozen,
+        Err(error) => return assert!(error.to_string().contains("use f32")),
+    };
+    let exact = x.matmul(&weight.t().unwrap()).unwrap();
+    let brain = frozen.apply(&x).unwrap();
+    let gradient = |y: &Tensor| y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+    let gradients = [&exact, &brain].map(|y| gradient(y).get(&x).unwrap().clone());
+    for (near, exact) in [(&brain, &exact), (&gradients[1], &gradients[0])] {
+        let away = (near - exact).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(away.to_scalar::<f32>().unwrap() < 0.05);
+    }
+    assert!(frozen.apply(&weight.t().unwrap()).is_err());
 }
 
 #[test]
