@@ -24,6 +24,6 @@ pub use dataset::{Dataset, DatasetError};
 pub use delta::TrainableDelta;
 pub use guard::{Drift, GuardError};
 pub use record::Record;
-pub use run::{Guards, Loss, PairLoss, Run, RunError, Shape, Source, Term, TextLoss};
+pub use run::{Guards, Loss, PairLoss, Precision, Run, RunError, Shape, Source, Term, TextLoss};
 pub use schedule::Schedule;
 pub use trainer::{TrainError, Trained, Trainer};

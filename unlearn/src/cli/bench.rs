@@ -1,12 +1,13 @@
 //! `lethe-unlearn bench`
 
+use candle_core::DType;
 use clap::Args;
 use model::Projection;
 use unlearn::training::Shape;
 use unlearn::training::benchmark::Job;
 
 use super::base::BaseArgs;
-use super::train::{device, precision, with_deep_stack};
+use super::train::{device, with_deep_stack};
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
@@ -27,6 +28,9 @@ pub(crate) struct BenchArgs {
     /// The rank.
     #[arg(long, default_value_t = 8)]
     rank: usize,
+    /// Holds the base's weights in brain floats.
+    #[arg(long)]
+    bf16: bool,
     /// Computes activations again in the backward pass rather than keep them.
     #[arg(long)]
     checkpoint_activations: bool,
@@ -43,7 +47,7 @@ impl BenchArgs {
     fn time(self) -> anyhow::Result<()> {
         let model = self.base.open()?;
         let device = device()?;
-        let decoder = model.dense(precision(&device), &device)?;
+        let decoder = model.dense(if self.bf16 { DType::BF16 } else { DType::F32 }, &device)?;
         let job = Job {
             shape: Shape { rank: self.rank, alpha: 16.0, projections: Projection::ALL.to_vec() },
             forget: (self.forget, self.tokens),

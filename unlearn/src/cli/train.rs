@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use adapters::lora::Element;
 use anyhow::{Context as _, bail, ensure};
-use candle_core::{DType, Device};
+use candle_core::Device;
 use clap::Args;
 use indicatif::ProgressBar;
 use unlearn::card;
@@ -60,7 +60,7 @@ impl TrainArgs {
         fs::create_dir_all(&folder.0).context("the folder of the run cannot be made")?;
         let model = self.base.open()?;
         let device = device()?;
-        let decoder = model.dense(precision(&device), &device)?;
+        let decoder = model.dense(run.precision.dtype(), &device)?;
         let dataset = Dataset::load(&run, &model, &decoder, &self.data, &device)?;
         let trainer = Trainer::open(&run, &dataset, &decoder, &device, &folder.checkpoint())?;
         let mut log = folder.open_log(trainer.step())?;
@@ -111,14 +111,6 @@ pub(crate) fn with_deep_stack(
 /// Where training runs: on a GPU if the program was built for one.
 pub(crate) fn device() -> anyhow::Result<Device> {
     if cfg!(feature = "cuda") { Device::new_cuda(0).context("no GPU") } else { Ok(Device::Cpu) }
-}
-
-/// How the base's weights are held there.
-pub(crate) const fn precision(device: &Device) -> DType {
-    match device {
-        Device::Cpu => DType::F32,
-        Device::Cuda(_) | Device::Metal(_) => DType::BF16,
-    }
 }
 
 /// The folder of a run.

@@ -4,6 +4,7 @@ mod reader;
 mod term;
 
 use adapters::AdapterName;
+use candle_core::DType;
 use model::Projection;
 
 use self::reader::Reader;
@@ -30,12 +31,42 @@ pub struct Run {
     pub(crate) optimiser: AdamWSettings,
     /// When to stop.
     pub guards: Guards,
+    /// How the base's weights are held.
+    pub precision: Precision,
     /// Whether activations are computed again in the backward pass rather than kept.
     pub checkpoint_activations: bool,
     /// What is descended, each with its weight; at least one.
     pub terms: Vec<Term>,
     /// The file as it was read.
     pub table: toml::Table,
+}
+
+/// How the base's weights are held while an adapter learns; the adapter is in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// Exact.
+    F32,
+    /// In brain floats: twice as fast where the processor multiplies them, and always on a GPU.
+    Bf16,
+}
+
+impl Precision {
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "f32" => Some(Self::F32),
+            "bf16" => Some(Self::Bf16),
+            _ => None,
+        }
+    }
+
+    /// The element type.
+    #[must_use]
+    pub const fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+        }
+    }
 }
 
 /// What an adapter is like.
@@ -120,6 +151,7 @@ fn assemble(table: toml::Table, faults: &mut Vec<String>) -> Option<Run> {
     let domains = reader.words("domains", "domains", |word| word.parse().ok());
     let domains = reader.required("domains", domains);
     let seed = reader.count("seed", 0..=usize::MAX >> 1).unwrap_or(0) as u64;
+    let precision = reader.word("precision", "f32 or bf16", Precision::parse);
     let checkpoint_activations = reader.flag("checkpoint_activations").unwrap_or(false);
     let shape = shape(reader.table("adapter"));
     let schedule = schedule(reader.table("schedule"));
@@ -147,6 +179,7 @@ fn assemble(table: toml::Table, faults: &mut Vec<String>) -> Option<Run> {
         schedule: schedule?,
         optimiser,
         guards,
+        precision: precision.unwrap_or(Precision::F32),
         checkpoint_activations,
         terms,
         table,
