@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use adapters::TensorDelta;
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use model::kernels::pool::Pool;
-use model::{Model, NoDelta, ServedPrecision};
+use model::{Delta, Model, NoDelta, ServedPrecision};
 use unlearn::evaluation::{
-    DataError, DenseScorer, LocalReader, PackedScorer, Scorer, Sheet, perplexity, score_all,
-    stereoset,
+    DataError, DenseScorer, LocalReader, PackedScorer, Question, Reader as _, Reading, Scorer,
+    Sheet, perplexity, score_all, stereoset,
 };
 
-use crate::{adapter, open};
+use crate::{adapter, fixtures, open};
 
 fn tiny() -> Model {
     open("tiny-llama")
@@ -70,6 +70,37 @@ fn an_adapter_changes_scores_and_scale_0_does_not() {
     let base = scores(&mut DenseScorer::new(&dense, &NoDelta));
     assert!(distance(&with(0.0), &base) == 0.0);
     assert!(distance(&with(1.0), &base) > 1e-3);
+}
+
+/// A sentence and its mean log-probability by transformers and PEFT, as
+/// `tests/reference/sentence_scores.py` wrote them.
+#[derive(serde::Deserialize)]
+struct Scored {
+    text: String,
+    base: f64,
+    one: f64,
+}
+
+#[test]
+fn sentences_score_as_transformers_and_peft_have_them() {
+    let fixture = std::fs::read(fixtures().join("sentence_scores.json")).unwrap();
+    let sentences: Vec<Scored> = serde_json::from_slice(&fixture).unwrap();
+    assert_eq!(sentences.len(), 50);
+    let questions: Vec<Question> = sentences.iter().map(|s| Question::whole(&s.text)).collect();
+    let questions: Vec<&Question> = questions.iter().collect();
+    let model = tiny();
+    let dense = model.dense(DType::F32, &Device::Cpu).unwrap();
+    let lora = adapter("one", dense.config());
+    let delta = TensorDelta::new(&[(&lora, 1.0)], &Device::Cpu).unwrap();
+    let read = |delta: &dyn Delta<Tensor>| {
+        let mut scorer = DenseScorer::new(&dense, delta);
+        LocalReader::new(model.tokenizer(), &mut scorer).read(&questions, &mut |_| ()).unwrap()
+    };
+    for ((base, one), want) in read(&NoDelta).iter().zip(&read(&delta)).zip(&sentences) {
+        let mean = |readings: &[Reading]| readings[0].sum / readings[0].tokens as f64;
+        assert!((mean(base) - want.base).abs() < 1e-4, "{} {}", mean(base), want.base);
+        assert!((mean(one) - want.one).abs() < 1e-4, "{} {}", mean(one), want.one);
+    }
 }
 
 #[test]
