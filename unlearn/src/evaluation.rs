@@ -12,6 +12,7 @@ pub(crate) mod bootstrap;
 mod chat;
 mod continuations;
 mod crows_pairs;
+mod definitional;
 mod file;
 mod generation;
 mod likelihood;

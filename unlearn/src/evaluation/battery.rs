@@ -7,7 +7,7 @@ use model::{Tokenizer, TokenizerError};
 
 use super::{
     Amount, Chat, DataError, Prompts, Questionnaire, Test, bbq, continuations, crows_pairs,
-    likelihood, perplexity, read_text, stereoset, swapped, winobias,
+    definitional, likelihood, perplexity, read_text, stereoset, swapped, winobias,
 };
 use crate::corpus::{self, Part};
 
@@ -102,7 +102,8 @@ impl Source<'_> {
             | Test::Wikitext2
             | Test::Harmful
             | Test::Unbiased
-            | Test::RedditbiasSwapped => {
+            | Test::RedditbiasSwapped
+            | Test::Definitional => {
                 let questionnaires = self.questionnaires(test, tokenizer)?;
                 Ok(questionnaires.into_iter().map(Exam::Reading).collect())
             }
@@ -144,6 +145,7 @@ impl Source<'_> {
             Test::RedditbiasSwapped => {
                 swapped::of_redditbias(self.data, self.part).map_err(malformed)
             }
+            Test::Definitional => definitional::questionnaires(self.part).map_err(malformed),
             Test::Chat
             | Test::Continuations
             | Test::ContinuationsProfanity

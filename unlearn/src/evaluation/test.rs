@@ -6,8 +6,8 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Metric, bbq, chat, continuations, crows_pairs, likelihood, perplexity, stereoset, swapped,
-    winobias,
+    Metric, bbq, chat, continuations, crows_pairs, definitional, likelihood, perplexity, stereoset,
+    swapped, winobias,
 };
 
 /// A test of a model's bias or quality.
@@ -36,6 +36,8 @@ pub enum Test {
     Unbiased,
     /// How much a harmful phrase's likelihood depends on the group that is named.
     RedditbiasSwapped,
+    /// Whether what is true of a group by definition is likelier than what is false.
+    Definitional,
     /// How much ordinary answers change.
     Chat,
     /// How toxic continuations of held-out harmful beginnings are.
@@ -64,6 +66,7 @@ impl Test {
             Self::Harmful => "harmful",
             Self::Unbiased => "unbiased",
             Self::RedditbiasSwapped => "redditbias_swapped",
+            Self::Definitional => "definitional",
             Self::Chat => "chat",
             Self::Continuations => "continuations",
             Self::ContinuationsProfanity => "continuations_profanity",
@@ -84,6 +87,7 @@ impl Test {
             Self::Wikitext2 => perplexity::METRICS,
             Self::Harmful | Self::Unbiased => likelihood::METRICS,
             Self::RedditbiasSwapped => swapped::REDDITBIAS_METRICS,
+            Self::Definitional => definitional::METRICS,
             Self::Chat => chat::METRICS,
             Self::Continuations
             | Self::ContinuationsProfanity
@@ -107,7 +111,7 @@ impl Test {
         match self {
             Self::Stereoset => width == 6,
             Self::StereosetSwapped | Self::CrowsPairs => width == 8,
-            Self::Winobias | Self::RedditbiasSwapped => width == 4,
+            Self::Winobias | Self::RedditbiasSwapped | Self::Definitional => width == 4,
             Self::Bbq => width == 10,
             Self::Wikitext2 | Self::Harmful | Self::Unbiased | Self::Chat => width == 2,
             Self::Continuations

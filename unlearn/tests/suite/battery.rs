@@ -123,6 +123,7 @@ fn every_test_measures_what_an_adapter_changes() {
         (Test::Stereoset, 1, 6),
         (Test::StereosetSwapped, 1, 6),
         (Test::RedditbiasSwapped, 5, 0),
+        (Test::Definitional, 5, 0),
         (Test::CrowsPairs, 2, 2),
         (Test::Winobias, 1, 2),
         (Test::Bbq, 6, 2),
