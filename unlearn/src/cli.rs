@@ -2,6 +2,7 @@
 
 mod base;
 mod bench;
+mod data;
 mod eval;
 mod merge;
 mod progress;
@@ -23,6 +24,9 @@ pub(crate) struct Cli {
 enum Command {
     /// Times training on random tokens.
     Bench(bench::BenchArgs),
+    /// Shows what training reads.
+    #[command(subcommand)]
+    Data(data::DataCommand),
     /// Measures bias and perplexity of a model, with or without adapters.
     Eval(eval::EvalArgs),
     /// Folds adapters into a model and writes it as a plain one.
@@ -40,6 +44,7 @@ impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Bench(arguments) => arguments.run(),
+            Command::Data(command) => command.run(),
             Command::Eval(arguments) => arguments.run(),
             Command::Merge(arguments) => arguments.run(),
             Command::Scorer(command) => command.run(),

@@ -5,6 +5,7 @@
 
 mod alignment;
 mod assisted;
+mod display;
 mod kind;
 mod lexicon;
 mod masker;
@@ -21,6 +22,7 @@ use crate::evaluation::ScoreError;
 
 pub use alignment::Aligned;
 pub use assisted::assisted;
+pub use display::{Legibility, shown};
 pub use kind::{MaskKind, UnknownMask};
 pub use lexicon::{Lexicon, lexicon};
 pub use masker::Masker;

@@ -6,7 +6,9 @@ use model::source::{DEFAULT_MODEL, ModelStore, default_home};
 use model::{Model, ModelError, Tokenizer};
 use unlearn::corpus::{Domain, Text};
 use unlearn::evaluation::Scorer;
-use unlearn::mask::{Lexicon, MaskError, MaskKind, Masked, Masker, Pair, pair, phrase};
+use unlearn::mask::{
+    Legibility, Lexicon, MaskError, MaskKind, Masked, Masker, Pair, pair, phrase, shown,
+};
 use unlearn::random::Random;
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| {
@@ -214,4 +216,16 @@ fn a_lexicon_mask_without_a_lexicon_is_refused() {
     let texts = [(None, marked("wark"))];
     let masks = Masker::new(tokenizer(), 9, 0).masks(MaskKind::Lexicon, &texts, &mut Late);
     assert!(matches!(masks, Err(MaskError::NoLexicon)));
+}
+
+#[test]
+fn a_shown_mask_is_blurred_unless_asked() {
+    let masked = phrase(tokenizer(), &marked("They [say 12 \u{65e5}]\n no, [so]"), 50).unwrap();
+    let plain = shown(tokenizer(), &masked, Legibility::Plain);
+    assert!(plain.starts_with("They|[ say]| |[1|2|"), "{plain}");
+    assert!(plain.ends_with("| no|,|[ so]"), "{plain}");
+    let blurred = shown(tokenizer(), &masked, Legibility::Blurred);
+    assert!(blurred.starts_with("xxxx|[ xxx]| |[x|x|"), "{blurred}");
+    assert!(blurred.ends_with("| xx|,|[ xx]"), "{blurred}");
+    assert!(blurred.chars().all(|c| c == 'x' || " |[],".contains(c)), "{blurred}");
 }
