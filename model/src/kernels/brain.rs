@@ -119,11 +119,7 @@ impl Rounded {
         let rows = x.len() / inputs;
         let mut values = vec![bf16::ZERO; rows.next_multiple_of(TILE) * padded];
         let rows = values.par_chunks_exact_mut(padded).zip(x.par_chunks_exact(inputs));
-        rows.for_each(|(values, x)| {
-            for (value, x) in values.iter_mut().zip(x) {
-                *value = bf16::from_f32(*x);
-            }
-        });
+        rows.for_each(|(values, x)| round(x, &mut values[..inputs]));
         Self { values, tile: TILE * padded }
     }
 
@@ -138,6 +134,18 @@ impl Rounded {
 fn product(rows: &[bf16], panel: &[bf16], out: &mut [f32]) {
     // SAFETY: `multiply` has asserted that the processor has these instructions.
     unsafe { avx512::product(rows, panel, out) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
+fn round(x: &[f32], out: &mut [bf16]) {
+    // SAFETY: `multiply` has asserted that the processor has these instructions.
+    unsafe { avx512::round(x, out) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn round(_: &[f32], _: &mut [bf16]) {
+    unreachable!("`multiply` has asserted that there is a version for this processor");
 }
 
 #[cfg(not(target_arch = "x86_64"))]

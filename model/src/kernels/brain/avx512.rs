@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "vector intrinsics; lengths are asserted")]
 
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32,
-    _mm512_setzero_ps, _mm512_storeu_ps,
+    __m256bh, __m512, __m512bh, __m512i, _mm512_cvtneps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 use std::mem::transmute;
 
@@ -74,4 +74,24 @@ fn store(out: &mut [f32], values: __m512) {
     assert!(out.len() == 16);
     // SAFETY: there is room for sixteen values.
     unsafe { _mm512_storeu_ps(out.as_mut_ptr(), values) }
+}
+
+/// Rounds values to the nearest brain floats; subnormal ones become 0.
+///
+/// # Safety
+/// The processor must have `avx512f` and `avx512bf16`.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) fn round(x: &[f32], out: &mut [bf16]) {
+    let (x, x_tail) = x.as_chunks::<16>();
+    let (out, out_tail) = out.as_chunks_mut::<16>();
+    for (x, out) in x.iter().zip(out) {
+        // SAFETY: sixteen values are read and sixteen written; the types are plain bytes.
+        unsafe {
+            let rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(x.as_ptr()));
+            *out = transmute::<__m256bh, [bf16; 16]>(rounded);
+        }
+    }
+    for (x, out) in x_tail.iter().zip(out_tail) {
+        *out = bf16::from_f32(*x);
+    }
 }
