@@ -225,8 +225,8 @@ impl Reader<'_> {
         Ok(match source {
             Source::Biased => of_domains(&|d| corpus::biased(self.data, d, Part::Train))?,
             Source::Unbiased => of_domains(&|d| corpus::unbiased(self.data, d, Part::Train))?,
-            Source::Definitional => of_domains(&|_| {
-                let sentences = Vec::<String>::new();
+            Source::Definitional => of_domains(&|domain| {
+                let sentences = corpus::definitional_sentences(domain);
                 Ok(sentences.into_iter().map(plain).collect())
             })?,
             Source::ToxicSpans => general(corpus::toxic_spans(self.data, Part::Train)?),

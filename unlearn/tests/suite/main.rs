@@ -6,6 +6,7 @@ mod corpus;
 mod evaluation;
 mod export;
 mod generation;
+mod gradients;
 mod mask;
 mod scorer;
 mod training;
