@@ -6,6 +6,7 @@
 mod alignment;
 mod assisted;
 mod display;
+mod distinctive;
 mod kind;
 mod lexicon;
 mod masker;
@@ -23,6 +24,7 @@ use crate::evaluation::ScoreError;
 pub use alignment::Aligned;
 pub use assisted::assisted;
 pub use display::{Legibility, shown};
+pub use distinctive::distinctive;
 pub use kind::{MaskKind, UnknownMask};
 pub use lexicon::{Lexicon, lexicon};
 pub use masker::Masker;

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MaskKind {
+    /// The tokens of the harmful phrase that harmless text does not use.
+    Distinctive,
     /// The phrase that annotators marked.
     Phrase,
     /// The characters that annotators marked.
@@ -30,16 +32,24 @@ pub struct UnknownMask;
 
 impl MaskKind {
     /// All kinds.
-    pub const KINDS: [Self; 6] =
-        [Self::Phrase, Self::Spans, Self::Lexicon, Self::Assisted, Self::All, Self::Random];
+    pub const KINDS: [Self; 7] = [
+        Self::Distinctive,
+        Self::Phrase,
+        Self::Spans,
+        Self::Lexicon,
+        Self::Assisted,
+        Self::All,
+        Self::Random,
+    ];
 
     /// Their names, for messages.
-    pub const NAMES: &str = "phrase, spans, lexicon, assisted, all or random";
+    pub const NAMES: &str = "distinctive, phrase, spans, lexicon, assisted, all or random";
 
     /// Its name in run files and flags.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Distinctive => "distinctive",
             Self::Phrase => "phrase",
             Self::Spans => "spans",
             Self::Lexicon => "lexicon",

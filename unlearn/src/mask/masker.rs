@@ -3,7 +3,8 @@
 use model::Tokenizer;
 
 use super::{
-    Lexicon, MaskError, MaskKind, Masked, Pairing, assisted, lexicon, phrase, random, whole,
+    Lexicon, MaskError, MaskKind, Masked, Pairing, assisted, distinctive, lexicon, phrase, random,
+    whole,
 };
 use crate::corpus::{Domain, Text};
 use crate::evaluation::Scorer;
@@ -19,19 +20,33 @@ pub struct Masker<'a> {
     max_tokens: usize,
     random: Random,
     lexicon: Option<Lexicon>,
+    harmless: Vec<Text>,
 }
 
 impl<'a> Masker<'a> {
     /// Texts are cut to `max_tokens`; `seed` decides what random masks and other groups are drawn.
     #[must_use]
     pub fn new(tokenizer: &'a Tokenizer, max_tokens: usize, seed: u64) -> Self {
-        Self { tokenizer, max_tokens, random: Random::new(seed), lexicon: None }
+        Self {
+            tokenizer,
+            max_tokens,
+            random: Random::new(seed),
+            lexicon: None,
+            harmless: Vec::new(),
+        }
     }
 
     /// Lexicon masks look words up here.
     #[must_use]
     pub fn with_lexicon(mut self, lexicon: Lexicon) -> Self {
         self.lexicon = Some(lexicon);
+        self
+    }
+
+    /// Distinctive masks compare with these.
+    #[must_use]
+    pub fn with_harmless(mut self, texts: Vec<Text>) -> Self {
+        self.harmless = texts;
         self
     }
 
@@ -52,6 +67,13 @@ impl<'a> Masker<'a> {
         match kind {
             MaskKind::Phrase | MaskKind::Spans => {
                 texts_alone.map(|text| Ok(phrase(tokenizer, text, max_tokens)?)).collect()
+            }
+            MaskKind::Distinctive => {
+                let phrases = texts_alone.map(|text| phrase(tokenizer, text, max_tokens));
+                let phrases = phrases.collect::<Result<Vec<_>, _>>()?;
+                let harmless = self.harmless.iter();
+                let harmless = harmless.map(|text| whole(tokenizer, &text.text, max_tokens));
+                Ok(distinctive(&phrases, &harmless.collect::<Result<Vec<_>, _>>()?))
             }
             MaskKind::Lexicon => {
                 let words = self.lexicon.as_ref().ok_or(MaskError::NoLexicon)?;

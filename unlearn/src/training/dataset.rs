@@ -168,6 +168,10 @@ impl Reader<'_> {
             let texts = corpus::toxic_spans(self.data, Part::Train)?;
             masker = masker.with_lexicon(Lexicon::learned(&texts));
         }
+        if term.mask == MaskKind::Distinctive {
+            let texts = self.texts(Source::Unbiased)?.into_iter().map(|(_, text)| text);
+            masker = masker.with_harmless(texts.collect());
+        }
         Ok(masker.masks(term.mask, &self.texts(term.source)?, &mut scorer)?)
     }
 

@@ -189,7 +189,8 @@ fn check(loss: Loss, source: Source, mask: Option<MaskKind>, reader: &mut Reader
     if matches!(loss, Loss::Pairs(_)) && !source.names_groups() {
         reader.fault("its texts name no groups that could be swapped");
     }
-    let needs_harm = matches!(mask, Some(MaskKind::Phrase | MaskKind::Random));
+    let needs_harm =
+        matches!(mask, Some(MaskKind::Phrase | MaskKind::Distinctive | MaskKind::Random));
     if needs_harm && !source.is_harmful() {
         reader.fault("its texts have no harmful part to mask");
     }
