@@ -65,7 +65,7 @@ impl DenseDecoder {
             Ok(checkpoint.dense(weight)?.to_dtype(kept)?.to_device(device)?)
         };
         let linear = |weight| -> Result<Frozen, CheckpointError> {
-            Ok(Frozen::new(checkpoint.dense(weight)?, dtype, device)?)
+            Ok(Frozen::new(&checkpoint.dense(weight)?, dtype, device)?)
         };
         let head = if checkpoint.has_head() { Weight::Head } else { Weight::Embedding };
         let layers = (0..config.layers)

@@ -34,7 +34,7 @@ impl Frozen {
     ///
     /// On a CPU, brain floats are taken by kernels of our own; candle would widen each weight at
     /// each product.
-    pub(super) fn new(weight: Tensor, dtype: DType, device: &Device) -> Result<Self> {
+    pub(super) fn new(weight: &Tensor, dtype: DType, device: &Device) -> Result<Self> {
         if dtype != DType::BF16 || !device.is_cpu() {
             return Ok(Self::Exact(weight.to_dtype(dtype)?.to_device(device)?));
         }

@@ -52,7 +52,7 @@ fn a_frozen_layer_is_candles_product_and_leaves_its_weight_alone() {
 #[test]
 fn a_layer_in_brain_floats_is_near_the_exact_one_forward_and_back() {
     let (x, weight) = (noise(1, &[7, 12]), noise(2, &[5, 12]));
-    let frozen = match Frozen::new(weight.as_tensor().clone(), DType::BF16, &Device::Cpu) {
+    let frozen = match Frozen::new(weight.as_tensor(), DType::BF16, &Device::Cpu) {
         Ok(frozen) => frozen,
         Err(error) => return assert!(error.to_string().contains("use f32")),
     };
