@@ -3,6 +3,7 @@
 mod base;
 mod bench;
 mod data;
+mod device;
 mod eval;
 mod merge;
 mod progress;

@@ -1,6 +1,6 @@
 //! What training descends: one file for each loss, pure functions of tensors.
 //!
-//! Logits are (N, V): what the model says at the N positions that a loss needs and nowhere else, so
+//! Logits are (N, V) in f32: what the model says at the N positions that a loss needs and nowhere else, so
 //! other positions get exactly no gradient. `targets` (N) are the tokens that stand there in the
 //! text. Every loss is a scalar to *descend*, in nats.
 

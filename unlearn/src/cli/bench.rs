@@ -7,12 +7,15 @@ use unlearn::training::Shape;
 use unlearn::training::benchmark::Job;
 
 use super::base::BaseArgs;
-use super::train::{device, with_deep_stack};
+use super::device::DeviceArgs;
+use super::train::with_deep_stack;
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     base: BaseArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
     /// Texts to forget in a step.
     #[arg(long, default_value_t = 6)]
     forget: usize,
@@ -46,7 +49,7 @@ impl BenchArgs {
 
     fn time(self) -> anyhow::Result<()> {
         let model = self.base.open()?;
-        let device = device()?;
+        let device = self.device.open()?;
         let decoder = model.dense(if self.bf16 { DType::BF16 } else { DType::F32 }, &device)?;
         let job = Job {
             shape: Shape { rank: self.rank, alpha: 16.0, projections: Projection::ALL.to_vec() },

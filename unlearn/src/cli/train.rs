@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use adapters::lora::Element;
 use anyhow::{Context as _, bail, ensure};
-use candle_core::Device;
 use clap::Args;
 use indicatif::ProgressBar;
 use unlearn::card;
@@ -14,6 +13,7 @@ use unlearn::evaluation::read_text;
 use unlearn::training::{Dataset, Record, Run, Trainer};
 
 use super::base::BaseArgs;
+use super::device::DeviceArgs;
 use super::progress;
 
 /// Steps between lines where there is no terminal for a bar.
@@ -25,6 +25,8 @@ const STACK_BYTES: usize = 64 << 20;
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     base: BaseArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
     /// The run file.
     #[arg(long, value_name = "FILE", required_unless_present = "card", conflicts_with = "card")]
     run: Option<PathBuf>,
@@ -59,7 +61,7 @@ impl TrainArgs {
         );
         fs::create_dir_all(&folder.0).context("the folder of the run cannot be made")?;
         let model = self.base.open()?;
-        let device = device()?;
+        let device = self.device.open()?;
         let decoder = model.dense(run.precision.dtype(), &device)?;
         let dataset = Dataset::load(&run, &model, &decoder, &self.data, &device)?;
         let trainer = Trainer::open(&run, &dataset, &decoder, &device, &folder.checkpoint())?;
@@ -106,11 +108,6 @@ pub(crate) fn with_deep_stack(
 ) -> anyhow::Result<()> {
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work)?;
     thread.join().unwrap_or_else(|_| bail!("the thread panicked"))
-}
-
-/// Where training runs: on a GPU if the program was built for one.
-pub(crate) fn device() -> anyhow::Result<Device> {
-    if cfg!(feature = "cuda") { Device::new_cuda(0).context("no GPU") } else { Ok(Device::Cpu) }
 }
 
 /// The folder of a run.

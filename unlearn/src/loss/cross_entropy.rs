@@ -18,7 +18,7 @@ pub fn cross_entropy(logits: &Tensor, q: &Tensor) -> Result<Tensor> {
     if logits.device().is_cpu() && logits.dtype() == DType::F32 {
         return logits.contiguous()?.apply_op2(&q.contiguous()?, CrossEntropy);
     }
-    let log_p = ops::log_softmax(&logits.to_dtype(DType::F32)?, D::Minus1)?;
+    let log_p = ops::log_softmax(logits, D::Minus1)?;
     (log_p * q)?.sum(D::Minus1)?.neg()
 }
 

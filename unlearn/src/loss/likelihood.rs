@@ -15,7 +15,7 @@ pub fn log_likelihood(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     if logits.device().is_cpu() && logits.dtype() == DType::F32 {
         return logits.contiguous()?.apply_op2(targets, LogLikelihood);
     }
-    let all = ops::log_softmax(&logits.to_dtype(DType::F32)?, D::Minus1)?;
+    let all = ops::log_softmax(logits, D::Minus1)?;
     all.gather(&targets.unsqueeze(1)?, 1)?.squeeze(1)
 }
 

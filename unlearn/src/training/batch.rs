@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 use model::{Delta, DenseDecoder, ModelError, Recording};
 
 /// Token sequences, padded at the right to one length.
@@ -73,12 +73,12 @@ impl Tape {
     }
 }
 
-/// What the hidden states of some rows say: (rows, vocabulary).
+/// What the hidden states of some rows say, in f32: (rows, vocabulary).
 pub(super) fn logits(
     decoder: &DenseDecoder,
     hidden: &Tensor,
     rows: &[u32],
 ) -> std::result::Result<Tensor, ModelError> {
     let rows = Tensor::new(rows, hidden.device())?;
-    decoder.logits(&hidden.index_select(&rows, 0)?)
+    Ok(decoder.logits(&hidden.index_select(&rows, 0)?)?.to_dtype(DType::F32)?)
 }
