@@ -7,6 +7,7 @@ mod device;
 mod eval;
 mod merge;
 mod progress;
+mod report;
 mod scorer;
 mod seed;
 mod train;
@@ -32,6 +33,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Folds adapters into a model and writes it as a plain one.
     Merge(merge::MergeArgs),
+    /// Writes one page with the plots of training runs and evaluations.
+    Report(report::ReportArgs),
     /// Makes and measures toxicity scorers.
     #[command(subcommand)]
     Scorer(scorer::ScorerCommand),
@@ -48,6 +51,7 @@ impl Cli {
             Command::Data(command) => command.run(),
             Command::Eval(arguments) => arguments.run(),
             Command::Merge(arguments) => arguments.run(),
+            Command::Report(arguments) => arguments.run(),
             Command::Scorer(command) => command.run(),
             Command::Seed(arguments) => arguments.run(),
             Command::Train(arguments) => arguments.run(),

@@ -12,6 +12,7 @@ pub mod loss;
 pub mod mask;
 mod optimiser;
 pub mod random;
+pub mod report;
 pub mod scorer;
 pub mod seeded;
 pub mod swap;

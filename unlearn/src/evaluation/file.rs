@@ -70,7 +70,7 @@ fn name(path: &Path) -> String {
 }
 
 /// One JSON value on each line; empty lines are skipped.
-pub(super) fn parse_lines<T: serde::de::DeserializeOwned>(text: &str) -> Result<Vec<T>, DataError> {
+pub(crate) fn parse_lines<T: serde::de::DeserializeOwned>(text: &str) -> Result<Vec<T>, DataError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let parse = |(index, line): (usize, &str)| {
         // The parser's own message may quote the text.

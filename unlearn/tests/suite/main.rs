@@ -8,6 +8,7 @@ mod export;
 mod generation;
 mod gradients;
 mod mask;
+mod report;
 mod scorer;
 mod training;
 
