@@ -26,8 +26,8 @@ pub(super) struct Progress {
     pub(super) step: usize,
     /// The last measurement inside the budgets.
     pub(super) best: Option<Best>,
-    /// Whether a budget was exceeded.
-    pub(super) stopped: bool,
+    /// Measurements outside a budget since the last one inside.
+    pub(super) outside: usize,
 }
 
 /// A measurement inside the budgets.

@@ -89,13 +89,16 @@ impl Shape {
     }
 }
 
-/// When training stops: at the last measurement inside both budgets.
+/// When training stops. The adapter is that of the last measurement inside both budgets: early
+/// steps may leave them and later ones come back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Guards {
     /// Perplexity of neutral text, as a multiple of the base's.
     pub perplexity: f64,
     /// KL from the base on the same text, in nats a token.
     pub kl: f64,
+    /// Measurements outside a budget, one after the other, that end the run.
+    pub patience: usize,
     /// Steps between measurements; a checkpoint is written at each.
     pub every: usize,
 }
@@ -222,6 +225,7 @@ fn guards(mut reader: Reader<'_>) -> Guards {
     let guards = Guards {
         perplexity: reader.number("perplexity", 1.0..=1e6).unwrap_or(1.05),
         kl: reader.number("kl", 0.0..=1e6).unwrap_or(0.2),
+        patience: reader.count("patience", 1..=1_000_000).unwrap_or(3),
         every: reader.count("every", 1..=1_000_000).unwrap_or(10),
     };
     reader.finish();

@@ -89,7 +89,7 @@ impl<'a> Trainer<'a> {
         let delta = TrainableDelta::new(decoder.config(), &run.shape, run.seed, device)?;
         let optimiser = AdamW::new(delta.variables(), run.optimiser)?;
         let identity = dataset.identity().to_owned();
-        let progress = Progress { identity, step: 0, best: None, stopped: false };
+        let progress = Progress { identity, step: 0, best: None, outside: 0 };
         let device = device.clone();
         let best = Vec::new();
         let mut trainer = Self { run, dataset, decoder, device, delta, optimiser, progress, best };
@@ -117,7 +117,7 @@ impl<'a> Trainer<'a> {
         observe: &mut dyn FnMut(&Record),
     ) -> Result<Trained, TrainError> {
         let steps = self.run.schedule.steps;
-        while self.progress.step < steps && !self.progress.stopped {
+        while self.progress.step < steps && !self.is_stopped() {
             let step = self.progress.step + 1;
             let mut record = self.take(step)?;
             self.progress.step = step;
@@ -171,8 +171,7 @@ impl<'a> Trainer<'a> {
         Ok(Record { step, losses, learning_rate, gradient_norm, perplexity, kl, tokens_per_second })
     }
 
-    /// How far the model is now; remembers the weights if that is inside the budgets, and stops the
-    /// run if not.
+    /// How far the model is now; remembers the weights if that is inside the budgets.
     fn measure(&mut self) -> Result<Drift, TrainError> {
         let lora = self.delta.to_lora()?;
         let fixed = TensorDelta::new(&[(&lora, self.sign())], &self.device)?;
@@ -182,10 +181,16 @@ impl<'a> Trainer<'a> {
             self.progress.best = Some(Best { step: self.progress.step, drift });
             let copies = self.delta.variables().into_iter().map(|var| var.as_tensor().copy());
             self.best = copies.collect::<candle_core::Result<_>>()?;
+            self.progress.outside = 0;
         } else {
-            self.progress.stopped = true;
+            self.progress.outside += 1;
         }
         Ok(drift)
+    }
+
+    /// Whether the run was outside a budget for too long.
+    const fn is_stopped(&self) -> bool {
+        self.progress.outside >= self.run.guards.patience
     }
 
     /// The scale at which the adapter will serve, beside the weights as they learn.
@@ -194,6 +199,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn finish(self) -> Result<Trained, TrainError> {
+        let stopped = self.is_stopped();
         let best = self.progress.best.ok_or(TrainError::NothingInside)?;
         for (variable, value) in self.delta.variables().iter().zip(&self.best) {
             variable.set(value)?;
@@ -205,7 +211,7 @@ impl<'a> Trainer<'a> {
                 low_rank.b.iter_mut().for_each(|value| *value = -*value);
             }
         }
-        Ok(Trained { lora, best, stopped: self.progress.stopped })
+        Ok(Trained { lora, best, stopped })
     }
 
     /// Everything that a checkpoint holds, by name.
