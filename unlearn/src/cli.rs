@@ -5,9 +5,11 @@ mod bench;
 mod data;
 mod device;
 mod eval;
+mod matrix;
 mod merge;
 mod progress;
 mod report;
+mod results;
 mod scorer;
 mod seed;
 mod train;
@@ -31,10 +33,14 @@ enum Command {
     Data(data::DataCommand),
     /// Measures bias and perplexity of a model, with or without adapters.
     Eval(eval::EvalArgs),
+    /// Measures many adapter sets, as a run file says, and makes tables of them.
+    Matrix(matrix::MatrixArgs),
     /// Folds adapters into a model and writes it as a plain one.
     Merge(merge::MergeArgs),
     /// Writes one page with the plots of training runs and evaluations.
     Report(report::ReportArgs),
+    /// Puts tables into a page.
+    Results(results::ResultsArgs),
     /// Makes and measures toxicity scorers.
     #[command(subcommand)]
     Scorer(scorer::ScorerCommand),
@@ -50,8 +56,10 @@ impl Cli {
             Command::Bench(arguments) => arguments.run(),
             Command::Data(command) => command.run(),
             Command::Eval(arguments) => arguments.run(),
+            Command::Matrix(arguments) => arguments.run(),
             Command::Merge(arguments) => arguments.run(),
             Command::Report(arguments) => arguments.run(),
+            Command::Results(arguments) => arguments.run(),
             Command::Scorer(command) => command.run(),
             Command::Seed(arguments) => arguments.run(),
             Command::Train(arguments) => arguments.run(),

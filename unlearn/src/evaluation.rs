@@ -5,7 +5,6 @@
 //! for each item. A [`Metric`] sums up the rows, and because two models have rows of the same
 //! items, what an adapter changes has a paired bootstrap interval ([`Sheet::compare`]).
 
-mod baseline;
 mod battery;
 mod bbq;
 pub(crate) mod bootstrap;
@@ -17,18 +16,19 @@ mod file;
 mod generation;
 mod likelihood;
 mod metric;
+pub mod page;
 pub mod perplexity;
 mod question;
 mod reader;
 mod report;
 mod scorer;
 mod sheet;
+mod sheet_file;
 pub mod stereoset;
 mod swapped;
 mod test;
 mod winobias;
 
-pub use baseline::{Baseline, BaselineError};
 pub use battery::{BatteryError, Exam, Source};
 pub use bootstrap::Interval;
 pub use chat::{Chat, ChatError};
@@ -39,7 +39,8 @@ pub use generation::{Choice, Continuing, Generator};
 pub use metric::Metric;
 pub use question::{Counted, Item, Passage, Question, Questionnaire};
 pub use reader::{LocalReader, ReadError, Reader, Reading};
-pub use report::{AppliedAdapter, Comparison, Measurement, Report};
+pub use report::{AppliedAdapter, Comparison, Measurement, Report, Row, Table};
 pub use scorer::{DenseScorer, PackedScorer, Predictor, ScoreError, Scorer, score_all};
 pub use sheet::{Sheet, SheetError};
+pub use sheet_file::{Examinee, SheetFile, SheetFileError};
 pub use test::Test;

@@ -1,22 +1,20 @@
 //! `lethe-unlearn eval`
 
-mod bench;
-mod judges;
+pub(super) mod examiner;
+pub(super) mod judges;
 
 use std::path::{Path, PathBuf};
 
 use adapters::card::Word;
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
-use model::Model;
+use serde::Serialize;
 use unlearn::corpus::Part;
-use unlearn::evaluation::{
-    Amount, Baseline, Comparison, Exam, Report, Sheet, Source, Test, read_text, stereoset,
-};
+use unlearn::evaluation::{Amount, Exam, Sheet, Source, Test, read_text, stereoset};
 
 use super::base::BaseArgs;
 use super::base::adapters::{AdapterSet, FolderArgs, Seeds};
-use bench::{Bench, Precision};
+use examiner::{Examiner, Precision};
 use judges::{Judges, Peer};
 
 #[derive(Debug, Args)]
@@ -95,85 +93,22 @@ impl EvalArgs {
         ensure!(self.prompts > 0 && self.samples > 0, "there is a prompt and a sample at least");
         let model = self.base.open()?;
         let judges = Judges::start(self.peer.as_ref())?;
-        let bench = Bench::new(&model, self.folder.open(&model), judges, self.precision);
-        let exams = self.exams(data, &model, &bench)?;
-        let base = self.base_sheets(&bench, &exams)?;
-        let compare = |seeds: &Seeds| compare(&bench, &exams, &base, seeds);
-        let report = Report {
-            model: model.name().into(),
-            weights: model.fingerprint().into(),
-            precision: self.precision.name().into(),
-            part: self.part.part(),
-            judges: bench.judges(),
-            base: base.iter().flat_map(Sheet::measurements).collect(),
-            sets: self.adapters.iter().map(compare).collect::<anyhow::Result<_>>()?,
-        };
+        let examiner = Examiner::new(&model, self.folder.open(&model), judges, self.precision);
+        let (part, prompts, samples) = (self.part.part(), self.prompts, self.samples);
+        let source = Source { data, part, amount: Amount { prompts, samples } };
+        let exams = examiner.exams(&self.tests, &source, &self.domains)?;
+        let exams: Vec<&Exam> = exams.iter().collect();
+        let base = examiner.sheets(&AdapterSet::default(), &exams, self.against.as_deref())?;
+        let compare = |seeds: &Seeds| examiner.compare(seeds, &exams, &base, |_| None);
+        let sets = self.adapters.iter().map(compare).collect::<anyhow::Result<_>>()?;
+        let report = examiner.report(part, &base, sets);
         print!("{report}");
         self.json.as_deref().map_or(Ok(()), |file| write_json(file, &report))
     }
-
-    fn exams(&self, data: &Path, model: &Model, bench: &Bench<'_>) -> anyhow::Result<Vec<Exam>> {
-        let (part, prompts, samples) = (self.part.part(), self.prompts, self.samples);
-        let source = Source { data, part, amount: Amount { prompts, samples } };
-        let mut all = Vec::new();
-        for &test in &self.tests {
-            if test == Test::Chat {
-                all.push(Exam::Chatting(bench.chat(part)?));
-            } else {
-                all.extend(source.exams(test, Some(model.tokenizer()))?);
-            }
-        }
-        let chosen = |domain: &Word| self.domains.is_empty() || self.domains.contains(domain);
-        all.retain(|exam| exam.domain().is_none_or(&chosen));
-        ensure!(!all.is_empty(), "no test has these domains");
-        Ok(all)
-    }
-
-    /// The base's sheets of each exam: kept ones, and those that are missing.
-    fn base_sheets(&self, bench: &Bench<'_>, exams: &[Exam]) -> anyhow::Result<Vec<Sheet>> {
-        let mut kept = Baseline::new(bench.weights(), self.precision.name());
-        if let Some(file) = self.against.as_deref().filter(|file| file.exists()) {
-            kept = kept.read(file)?;
-        }
-        let mut sheets = Vec::new();
-        for exam in exams {
-            let wanted = bench.identities(exam)?;
-            let found = |kept: &Baseline| -> Option<Vec<Sheet>> {
-                wanted
-                    .iter()
-                    .map(|(test, domain, key)| kept.find(*test, domain, *key).cloned())
-                    .collect()
-            };
-            if found(&kept).is_none() {
-                kept.add(bench.sheets(&AdapterSet::default(), &[exam])?);
-                self.against.as_deref().map_or(Ok(()), |file| kept.write(file))?;
-            }
-            sheets.extend(found(&kept).context("an exam gave another sheet than it should")?);
-        }
-        Ok(sheets)
-    }
 }
 
-/// What the adapters of some seeds change on average.
-fn compare(
-    bench: &Bench<'_>,
-    exams: &[Exam],
-    base: &[Sheet],
-    seeds: &Seeds,
-) -> anyhow::Result<Comparison> {
-    let exams: Vec<&Exam> = exams.iter().collect();
-    let sheets = |set: &AdapterSet| bench.sheets(set, &exams);
-    let adapted = seeds.0.iter().map(sheets).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut measurements = Vec::new();
-    for (index, base) in base.iter().enumerate() {
-        let adapted: Vec<&Sheet> = adapted.iter().map(|sheets| &sheets[index]).collect();
-        measurements.extend(base.compare(&adapted)?);
-    }
-    let applied = seeds.0.iter().map(AdapterSet::applied).collect();
-    Ok(Comparison { set: seeds.to_string(), seeds: applied, measurements })
-}
-
-fn write_json(file: &Path, report: &Report) -> anyhow::Result<()> {
+/// Writes a result as JSON.
+pub(super) fn write_json(file: &Path, report: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(report)? + "\n";
     std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
 }

@@ -2,21 +2,21 @@
 
 use std::fmt;
 
-use adapters::card;
-use serde::Serialize;
+use adapters::card::{self, Word};
+use serde::{Deserialize, Serialize};
 
 use super::{Interval, Test};
 use crate::corpus::Part;
 
 /// One number of one model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// The test.
     pub test: Test,
     /// The part of the test.
     pub domain: String,
     /// The number's name, such as `ss`.
-    pub metric: &'static str,
+    pub metric: String,
     /// The number.
     pub value: f64,
     /// Where 95 % of resampled items put it.
@@ -26,7 +26,7 @@ pub struct Measurement {
 }
 
 /// An adapter that was applied.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppliedAdapter {
     /// Its name.
     pub name: String,
@@ -35,7 +35,7 @@ pub struct AppliedAdapter {
 }
 
 /// An adapter set beside the base.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// How the set is written, such as `gender+race@0.5`; several seeds are separated by commas.
     pub set: String,
@@ -46,7 +46,7 @@ pub struct Comparison {
 }
 
 /// The measurements of a model and of adapters on it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// What requests call the model.
     pub model: String,
@@ -62,11 +62,59 @@ pub struct Report {
     pub base: Vec<Measurement>,
     /// What adapters change.
     pub sets: Vec<Comparison>,
+    /// Tables that a run file asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<Table>,
+}
+
+/// Which sets a page's table has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// What pages call it.
+    pub name: Word,
+    /// In order.
+    pub rows: Vec<Row>,
+}
+
+/// A row of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// What readers see.
+    pub label: String,
+    /// The set, as [`Comparison::set`] has it.
+    pub set: String,
+}
+
+impl Report {
+    /// Adds a table and what was measured for it, each number once.
+    pub fn add(&mut self, table: Table, base: Vec<Measurement>, sets: Vec<Comparison>) {
+        add_new(&mut self.base, base, |m| (m.test, m.domain.clone(), m.metric.clone()));
+        for set in sets {
+            match self.sets.iter_mut().find(|known| known.set == set.set) {
+                Some(known) => add_new(&mut known.measurements, set.measurements, |m| {
+                    (m.test.clone(), m.domain.clone(), m.metric.clone())
+                }),
+                None => self.sets.push(set),
+            }
+        }
+        self.tables.push(table);
+    }
+}
+
+/// Adds what has a key that nothing there has.
+fn add_new<T, K: PartialEq>(all: &mut Vec<T>, new: Vec<T>, key: impl Fn(&T) -> K) {
+    for item in new {
+        if !all.iter().any(|known| key(known) == key(&item)) {
+            all.push(item);
+        }
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { model, weights, precision, part, judges, base, sets } = self;
+        let Self { model, weights, precision, part, judges, base, sets, tables: _ } = self;
         writeln!(f, "model {model} ({precision}), weights {weights}, {} part", part.name())?;
         judges.iter().try_for_each(|judge| writeln!(f, "judge {judge}"))?;
         base.iter().try_for_each(|measurement| writeln!(f, "{measurement}"))?;

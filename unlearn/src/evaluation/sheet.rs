@@ -72,7 +72,7 @@ impl Sheet {
             Measurement {
                 test: self.test,
                 domain: self.domain.to_string(),
-                metric: metric.name,
+                metric: metric.name.to_owned(),
                 value: statistic.value(),
                 interval,
                 items: self.rows.len(),

@@ -166,7 +166,7 @@ mod tests {
         }
     }
 
-    fn values(items: &[Item<f64>]) -> Vec<(&'static str, f64)> {
+    fn values(items: &[Item<f64>]) -> Vec<(String, f64)> {
         let sheets = published(items).unwrap();
         sheets[0].measurements().into_iter().map(|m| (m.metric, m.value)).collect()
     }
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_tie_prefers_nothing() {
         let values = values(&[item("clogs", [-1.0; 3])]);
-        assert_eq!(values[..2], [("ss", 0.0), ("lms", 0.0)]);
+        assert_eq!(values[..2], [("ss".to_owned(), 0.0), ("lms".to_owned(), 0.0)]);
     }
 
     #[test]

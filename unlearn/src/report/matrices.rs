@@ -47,7 +47,7 @@ fn heat(
     for set in sets {
         let cells: Vec<_> = domains.iter().map(|domain| cell(set, quantity, domain)).collect();
         if cells.iter().any(Option::is_some) {
-            rows.push((set.set.clone(), cells));
+            rows.push((results.label(set).to_owned(), cells));
         }
     }
     let columns = domains.iter().map(ToString::to_string).collect();

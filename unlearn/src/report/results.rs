@@ -5,6 +5,7 @@ use adapters::card::{Measurement, Word};
 use serde::Deserialize;
 
 use crate::corpus::Part;
+use crate::evaluation::Table;
 
 /// Sets or numbers in a file.
 const MOST: usize = 100_000;
@@ -20,6 +21,8 @@ pub struct Results {
     pub(super) judges: Vec<String>,
     pub(super) base: Vec<BaseValue>,
     pub(super) sets: Vec<Set>,
+    #[serde(default)]
+    tables: Vec<Table>,
 }
 
 /// A number of the base.
@@ -89,6 +92,12 @@ impl Results {
             Some(index) => Err(ResultsError::Set(index + 1)),
             None => Ok(results),
         }
+    }
+
+    /// What readers call a set.
+    pub(super) fn label<'a>(&'a self, set: &'a Set) -> &'a str {
+        let mut rows = self.tables.iter().flat_map(|table| &table.rows);
+        rows.find(|row| row.set == set.set).map_or(&set.set, |row| &row.label)
     }
 
     /// What was measured of any set, in order.

@@ -131,7 +131,8 @@ fn stereoset_is_measured_from_lines_to_measurements() {
     assert!((row[2] - sentence.iter().sum::<f64>()).abs() < 1e-4);
     assert!((row[3] - sentence.len() as f64).abs() < 1e-9);
     let measured: Vec<_> = sheets.iter().flat_map(Sheet::measurements).collect();
-    let found: Vec<_> = measured.iter().map(|m| (m.domain.as_str(), m.metric, m.items)).collect();
+    let found: Vec<_> =
+        measured.iter().map(|m| (m.domain.as_str(), m.metric.as_str(), m.items)).collect();
     assert_eq!((found.len(), found[0], found[6]), (12, ("hats", "ss", 1), ("shoes", "ss", 2)));
 }
 

@@ -42,6 +42,7 @@ fn json(sets: Vec<Comparison>) -> Vec<u8> {
         judges: vec!["judge & jury".to_owned()],
         base: Vec::new(),
         sets,
+        tables: Vec::new(),
     };
     serde_json::to_vec(&report).unwrap()
 }

@@ -11,6 +11,7 @@ use adapters::{
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use model::Model;
+use serde::Deserialize;
 use unlearn::evaluation::AppliedAdapter;
 
 /// Where shipped adapters lie, a folder for each base model.
@@ -37,6 +38,15 @@ impl FolderArgs {
 pub(crate) struct AdapterSet(Vec<(AdapterName, f32)>);
 
 impl AdapterSet {
+    /// Brings adapters into canonical order.
+    fn new(mut adapters: Vec<(AdapterName, f32)>) -> anyhow::Result<Self> {
+        adapters.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if let Some(pair) = adapters.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            bail!("adapter {} is named twice", pair[0].0);
+        }
+        Ok(Self(adapters))
+    }
+
     /// What a report says of it.
     pub(crate) fn applied(&self) -> Vec<AppliedAdapter> {
         let applied = |(name, scale): &(AdapterName, f32)| AppliedAdapter {
@@ -59,12 +69,7 @@ impl FromStr for AdapterSet {
             ensure!(scale.is_finite(), "the scale is not finite");
             Ok((AdapterName::parse(name)?, scale))
         };
-        let mut adapters = text.split('+').map(adapter).collect::<anyhow::Result<Vec<_>>>()?;
-        adapters.sort_by(|(a, _), (b, _)| a.cmp(b));
-        if let Some(pair) = adapters.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            bail!("adapter {} is named twice", pair[0].0);
-        }
-        Ok(Self(adapters))
+        Self::new(text.split('+').map(adapter).collect::<anyhow::Result<_>>()?)
     }
 }
 
@@ -78,8 +83,36 @@ impl fmt::Display for AdapterSet {
 }
 
 /// The same set of adapters, made from several seeds: sets separated by commas.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) struct Seeds(pub(crate) Vec<AdapterSet>);
+
+impl Seeds {
+    /// Every scale times `factor`.
+    pub(crate) fn scaled(&self, factor: f32) -> Self {
+        let scaled = |set: &AdapterSet| {
+            AdapterSet(set.0.iter().map(|(name, scale)| (name.clone(), scale * factor)).collect())
+        };
+        Self(self.0.iter().map(scaled).collect())
+    }
+
+    /// Both sets served together, seed by seed.
+    pub(crate) fn joined(&self, other: &Self) -> anyhow::Result<Self> {
+        ensure!(self.0.len() == other.0.len(), "sets that are served together have as many seeds");
+        let joined = |(one, two): (&AdapterSet, &AdapterSet)| {
+            AdapterSet::new([one.0.as_slice(), &two.0].concat())
+        };
+        Ok(Self(self.0.iter().zip(&other.0).map(joined).collect::<anyhow::Result<_>>()?))
+    }
+}
+
+impl TryFrom<String> for Seeds {
+    type Error = anyhow::Error;
+
+    fn try_from(text: String) -> anyhow::Result<Self> {
+        text.parse()
+    }
+}
 
 impl FromStr for Seeds {
     type Err = anyhow::Error;

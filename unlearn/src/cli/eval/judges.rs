@@ -12,7 +12,7 @@ use unlearn::scorer::evaluation::{Judge, Program};
 
 /// A program's name in the report, and how it is started.
 #[derive(Debug, Clone)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     name: String,
     command: String,
 }
@@ -31,25 +31,25 @@ impl FromStr for Peer {
 }
 
 /// The scorer of the gateway, and a program where one was named.
-pub(super) struct Judges {
+pub(crate) struct Judges {
     ours: RefCell<Box<dyn Scorer>>,
     program: Option<RefCell<Program>>,
 }
 
 impl Judges {
-    pub(super) fn start(peer: Option<&Peer>) -> anyhow::Result<Self> {
+    pub(crate) fn start(peer: Option<&Peer>) -> anyhow::Result<Self> {
         let program = peer.map(|peer| Program::start(&peer.name, &peer.command)).transpose()?;
         let ours: Box<dyn Scorer> = Box::new(FastScorer::embedded()?);
         Ok(Self { ours: RefCell::new(ours), program: program.map(RefCell::new) })
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let program = self.program.iter().map(|program| program.borrow().name().to_owned());
         std::iter::once(self.ours.borrow().name().to_owned()).chain(program).collect()
     }
 
     /// What sheets the continuations of `prompts` give.
-    pub(super) fn identities(&self, prompts: &Prompts) -> Vec<(Test, Word, Digest)> {
+    pub(crate) fn identities(&self, prompts: &Prompts) -> Vec<(Test, Word, Digest)> {
         let key = prompts.key(&*self.ours.borrow());
         let mut all = vec![(prompts.test, prompts.domain.clone(), key)];
         if let Some(program) = &self.program {
@@ -60,7 +60,7 @@ impl Judges {
     }
 
     /// What each judge makes of what was said.
-    pub(super) fn sheets(
+    pub(crate) fn sheets(
         &self,
         prompts: &Prompts,
         said: &[Vec<String>],

@@ -1,26 +1,29 @@
-//! A model that adapter sets are tried on.
+//! Puts exams to a model, with one set of adapters after another.
 
 use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use adapters::card::Word;
-use adapters::{Digest, StackedDelta, TensorDelta};
-use anyhow::Context as _;
+use adapters::{Applied, Digest, StackedDelta, TensorDelta};
+use anyhow::{Context as _, ensure};
 use candle_core::{DType, Device};
 use clap::ValueEnum;
 use model::kernels::pool::Pool;
 use model::{DenseDecoder, Model, NoDelta, PackedDecoder, ServedPrecision};
+use serde::Deserialize;
 use unlearn::corpus::Part;
 use unlearn::evaluation::{
-    Chat, DenseScorer, Exam, Generator, LocalReader, PackedScorer, Predictor, Prompts,
-    Questionnaire, Sheet, Test,
+    Chat, Comparison, DenseScorer, Exam, Examinee, Generator, LocalReader, PackedScorer, Predictor,
+    Prompts, Questionnaire, Report, Sheet, SheetFile, Source, Test,
 };
 
 use super::judges::Judges;
-use crate::cli::base::adapters::{AdapterSet, Shelf, borrowed};
+use crate::cli::base::adapters::{AdapterSet, Seeds, Shelf, borrowed};
 use crate::cli::progress;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Precision {
     /// Exact, by the decoder that trains.
     F32,
@@ -38,7 +41,7 @@ impl Precision {
 }
 
 /// The model, its adapters, and who judges what it says.
-pub(super) struct Bench<'a> {
+pub(crate) struct Examiner<'a> {
     model: &'a Model,
     shelf: Shelf<'a>,
     judges: Judges,
@@ -49,8 +52,8 @@ pub(super) struct Bench<'a> {
     barred: Vec<u32>,
 }
 
-impl<'a> Bench<'a> {
-    pub(super) fn new(
+impl<'a> Examiner<'a> {
+    pub(crate) fn new(
         model: &'a Model,
         shelf: Shelf<'a>,
         judges: Judges,
@@ -61,24 +64,28 @@ impl<'a> Bench<'a> {
         Self { model, shelf, judges, precision, dense, packed, barred }
     }
 
-    /// Digest of the model's weights.
-    pub(super) fn weights(&self) -> &str {
-        self.model.fingerprint()
-    }
-
-    /// Name and version of each judge of continuations.
-    pub(super) fn judges(&self) -> Vec<String> {
-        self.judges.names()
+    /// The report of what was measured.
+    pub(crate) fn report(&self, part: Part, base: &[Sheet], sets: Vec<Comparison>) -> Report {
+        Report {
+            model: self.model.name().to_owned(),
+            weights: self.model.fingerprint().to_owned(),
+            precision: self.precision.name().to_owned(),
+            part,
+            judges: self.judges.names(),
+            base: base.iter().flat_map(Sheet::measurements).collect(),
+            sets,
+            tables: Vec::new(),
+        }
     }
 
     /// The base's answers to ordinary prompts.
-    pub(super) fn chat(&self, part: Part) -> anyhow::Result<Chat> {
+    fn chat(&self, part: Part) -> anyhow::Result<Chat> {
         let mut base = Generator::new(self.packed()?, &NoDelta, &[]);
         Ok(Chat::answered(self.model, &mut base, part)?)
     }
 
     /// What sheets an exam gives: their test, domain and key.
-    pub(super) fn identities(&self, exam: &Exam) -> anyhow::Result<Vec<(Test, Word, Digest)>> {
+    fn identities(&self, exam: &Exam) -> anyhow::Result<Vec<(Test, Word, Digest)>> {
         Ok(match exam {
             Exam::Reading(exam) => vec![(exam.test, exam.domain.clone(), exam.key())],
             Exam::Continuing(prompts) => self.judges.identities(prompts),
@@ -86,17 +93,92 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// What the model with the adapters of `set` does in the exams, in their order.
-    pub(super) fn sheets(&self, set: &AdapterSet, exams: &[&Exam]) -> anyhow::Result<Vec<Sheet>> {
+    /// What the model with the adapters of `set` does in the exams, in their order. What is in the
+    /// file `kept` is not measured again; what is measured is added to it, exam by exam.
+    pub(crate) fn sheets(
+        &self,
+        set: &AdapterSet,
+        exams: &[&Exam],
+        kept: Option<&Path>,
+    ) -> anyhow::Result<Vec<Sheet>> {
+        let mut file = SheetFile::new(self.examinee(set)?);
+        if let Some(path) = kept.filter(|path| path.exists()) {
+            file = file.read(path)?;
+        }
         let mut sheets = Vec::new();
         for exam in exams {
-            match exam {
-                Exam::Reading(exam) => sheets.push(self.read(set, exam)?),
-                Exam::Continuing(prompts) => sheets.extend(self.continued(set, prompts)?),
-                Exam::Chatting(chat) => sheets.push(self.chatted(set, chat)?),
+            let wanted = self.identities(exam)?;
+            let found = |file: &SheetFile| -> Option<Vec<Sheet>> {
+                let sheet = |(test, domain, key): &(Test, Word, Digest)| {
+                    file.find(*test, domain, *key).cloned()
+                };
+                wanted.iter().map(sheet).collect()
+            };
+            if found(&file).is_none() {
+                file.add(self.examine(set, exam)?);
+                kept.map_or(Ok(()), |path| file.write(path))?;
             }
+            sheets.extend(found(&file).context("an exam gave another sheet than it should")?);
         }
         Ok(sheets)
+    }
+
+    /// What adapters change on average over the sets, each made from another seed.
+    pub(crate) fn compare(
+        &self,
+        seeds: &Seeds,
+        exams: &[&Exam],
+        base: &[Sheet],
+        kept: impl Fn(&AdapterSet) -> Option<PathBuf>,
+    ) -> anyhow::Result<Comparison> {
+        let sheets = |set: &AdapterSet| self.sheets(set, exams, kept(set).as_deref());
+        let adapted = seeds.0.iter().map(sheets).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut measurements = Vec::new();
+        for (index, base) in base.iter().enumerate() {
+            let adapted: Vec<&Sheet> = adapted.iter().map(|sheets| &sheets[index]).collect();
+            measurements.extend(base.compare(&adapted)?);
+        }
+        let applied = seeds.0.iter().map(AdapterSet::applied).collect();
+        Ok(Comparison { set: seeds.to_string(), seeds: applied, measurements })
+    }
+
+    /// Every exam of the tests, those on other domains left out.
+    pub(crate) fn exams(
+        &self,
+        tests: &[Test],
+        source: &Source<'_>,
+        domains: &[Word],
+    ) -> anyhow::Result<Vec<Exam>> {
+        let mut all = Vec::new();
+        for &test in tests {
+            if test == Test::Chat {
+                all.push(Exam::Chatting(self.chat(source.part)?));
+            } else {
+                all.extend(source.exams(test, Some(self.model.tokenizer()))?);
+            }
+        }
+        let chosen = |domain: &Word| domains.is_empty() || domains.contains(domain);
+        all.retain(|exam| exam.domain().is_none_or(&chosen));
+        ensure!(!all.is_empty(), "no test has these domains");
+        Ok(all)
+    }
+
+    fn examinee(&self, set: &AdapterSet) -> anyhow::Result<Examinee> {
+        let vector = self.shelf.vector(set)?;
+        let adapter = |applied: &Applied| format!("{}@{}", applied.lease.digest(), applied.scale);
+        Ok(Examinee {
+            weights: self.model.fingerprint().to_owned(),
+            precision: self.precision.name().to_owned(),
+            adapters: vector.entries().iter().map(adapter).collect(),
+        })
+    }
+
+    fn examine(&self, set: &AdapterSet, exam: &Exam) -> anyhow::Result<Vec<Sheet>> {
+        Ok(match exam {
+            Exam::Reading(exam) => vec![self.read(set, exam)?],
+            Exam::Continuing(prompts) => self.continued(set, prompts)?,
+            Exam::Chatting(chat) => vec![self.chatted(set, chat)?],
+        })
     }
 
     fn read(&self, set: &AdapterSet, exam: &Questionnaire) -> anyhow::Result<Sheet> {
