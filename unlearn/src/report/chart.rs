@@ -1,11 +1,14 @@
 //! Lines over a common axis.
 
 use super::html::{label, svg};
-use super::number::{short, span, ticks};
+use super::number::{span, tick, ticks};
 
-const SIZE: [f64; 2] = [340.0, 200.0];
+const SIZE: [f64; 2] = [360.0, 200.0];
 /// Room at the left, right, top and bottom.
-const ROOM: [f64; 4] = [58.0, 92.0, 26.0, 34.0];
+const ROOM: [f64; 4] = [58.0, 112.0, 26.0, 34.0];
+/// Between names at lines' ends, and between whiskers at one place.
+const NAME: f64 = 13.0;
+const WHISKER: f64 = 3.0;
 /// Colours in the style sheet.
 const COLOURS: usize = 6;
 
@@ -41,7 +44,10 @@ impl Chart {
         content += &frame.grid();
         content += &label(frame.across(x[1]), SIZE[1] - 4.0, "end", &self.axis);
         for (index, series) in self.series.iter().enumerate() {
-            content += &frame.line(series, index % COLOURS, self.series.len() > 1);
+            content += &frame.line(series, index);
+        }
+        if self.series.len() > 1 {
+            content += &frame.names(&self.series);
         }
         svg(SIZE, &self.title, &content)
     }
@@ -68,42 +74,62 @@ impl Frame {
         let [left, right] = self.x.map(|x| self.across(x));
         let [bottom, top] = self.y.map(|y| self.up(y));
         let mut grid = String::new();
-        for tick in ticks(self.y) {
-            let y = self.up(tick);
-            let class = if tick == 0.0 { "zero" } else { "grid" };
-            grid += &line([left, y], [right, y], class);
-            grid += &label(left - 6.0, y + 4.0, "end", &short(tick));
+        for value in ticks(self.y) {
+            let y = self.up(value);
+            grid += &line([left, y], [right, y], grid_class(value));
+            grid += &label(left - 6.0, y + 4.0, "end", &tick(value));
         }
-        for tick in ticks(self.x) {
-            let x = self.across(tick);
-            grid += &line([x, bottom], [x, top], if tick == 0.0 { "zero" } else { "grid" });
-            grid += &label(x, bottom + 14.0, "middle", &short(tick));
+        for value in ticks(self.x) {
+            let x = self.across(value);
+            grid += &line([x, bottom], [x, top], grid_class(value));
+            grid += &label(x, bottom + 14.0, "middle", &tick(value));
         }
         grid
     }
 
-    /// A line, the whiskers of its points, and its name at its end.
-    fn line(&self, series: &Series, colour: usize, is_named: bool) -> String {
+    /// A line and the whiskers of its points, each line's a little to the right of those before.
+    #[expect(clippy::cast_precision_loss, reason = "a few lines")]
+    fn line(&self, series: &Series, index: usize) -> String {
+        let colour = index % COLOURS;
         let places = series.points.iter().map(|(x, y, _)| [self.across(*x), self.up(*y)]);
         let path: Vec<String> = places.map(|[x, y]| format!("{x:.1},{y:.1}")).collect();
         let mut drawn =
             format!("<polyline points=\"{}\" class=\"line c{colour}\"/>\n", path.join(" "));
         for (x, y, interval) in &series.points {
             let Some([low, high]) = interval else { continue };
-            let x = self.across(*x);
-            let class = format!("line c{colour}");
+            let x = self.across(*x) + WHISKER * index as f64;
+            let class = format!("whisker c{colour}");
             drawn += &line([x, self.up(*low)], [x, self.up(*high)], &class);
             drawn += &format!(
-                "<circle cx=\"{x:.1}\" cy=\"{:.1}\" r=\"3\" class=\"dot f{colour}\"/>\n",
+                "<circle cx=\"{x:.1}\" cy=\"{:.1}\" r=\"3\" class=\"f{colour}\"/>\n",
                 self.up(*y)
             );
         }
-        if let Some((x, y, _)) = series.points.last().filter(|_| is_named) {
-            let class = format!("t{colour}");
-            drawn += &label(self.across(*x) + 6.0, self.up(*y) + 4.0, &class, &series.name);
-        }
         drawn
     }
+
+    /// The names of lines at their ends, moved apart where they would meet.
+    fn names(&self, series: &[Series]) -> String {
+        let end = |(index, line): (usize, &Series)| {
+            let (_, y, _) = line.points.last()?;
+            Some((self.up(*y), index % COLOURS, line.name.clone()))
+        };
+        let mut ends: Vec<_> = series.iter().enumerate().filter_map(end).collect();
+        ends.sort_by(|(a, ..), (b, ..)| a.total_cmp(b));
+        let x = self.across(self.x[1]) + 8.0;
+        let mut lowest = f64::NEG_INFINITY;
+        let mut names = String::new();
+        for (y, colour, name) in ends {
+            lowest = y.max(lowest + NAME);
+            names += &label(x, lowest + 4.0, &format!("t{colour}"), &name.replace('_', " "));
+        }
+        names
+    }
+}
+
+/// How a line of the grid looks: that of 0 stands out.
+pub(super) fn grid_class(value: f64) -> &'static str {
+    if value == 0.0 { "zero" } else { "grid" }
 }
 
 /// A straight line in a drawing.

@@ -2,9 +2,9 @@
 
 use adapters::card::Measurement;
 
-use super::chart::line;
+use super::chart::{grid_class, line};
 use super::html::{label, svg};
-use super::number::{short, signed, span, ticks};
+use super::number::{signed, span, tick, ticks};
 use super::plots::Plots;
 use super::results::Results;
 
@@ -39,18 +39,18 @@ fn plot(title: &str, rows: &[(&str, &Measurement)]) -> String {
     let across = |value: f64| left + WIDTH * (value - x[0]) / (x[1] - x[0]);
     let bottom = HEAD + ROW * rows.len() as f64;
     let mut content = label(0.0, 14.0, "head", title);
-    for tick in ticks(x) {
-        let class = if tick == 0.0 { "zero" } else { "grid" };
-        content += &line([across(tick), HEAD], [across(tick), bottom], class);
-        content += &label(across(tick), bottom + 15.0, "middle", &short(tick));
+    for value in ticks(x) {
+        let place = across(value);
+        content += &line([place, HEAD], [place, bottom], grid_class(value));
+        content += &label(place, bottom + 15.0, "middle", &tick(value));
     }
     for (index, (name, measured)) in rows.iter().enumerate() {
         let y = HEAD + ROW * (index as f64 + 0.5);
         let [low, high] = measured.interval.map(across);
         content += &label(left - 8.0, y + 4.0, "end", name);
-        content += &line([low, y], [high, y], "line c0");
+        content += &line([low, y], [high, y], "whisker c0");
         content += &format!(
-            "<circle cx=\"{:.1}\" cy=\"{y:.1}\" r=\"4\" class=\"dot f0\"/>\n",
+            "<circle cx=\"{:.1}\" cy=\"{y:.1}\" r=\"4\" class=\"f0\"/>\n",
             across(measured.delta)
         );
         content += &label(left + WIDTH + 8.0, y + 4.0, "", &signed(measured.delta));

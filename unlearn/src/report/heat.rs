@@ -3,7 +3,7 @@
 use super::html::{escape, label, svg};
 use super::number::{is_clear, signed};
 
-const CELL: [f64; 2] = [92.0, 26.0];
+const CELL: [f64; 2] = [104.0, 26.0];
 const HEAD: f64 = 44.0;
 /// Pixels of a letter, and the widest row of them.
 const LETTER: f64 = 6.6;
@@ -13,6 +13,8 @@ const MOST_LETTERS: usize = 48;
 const FALL: [f64; 3] = [33.0, 102.0, 172.0];
 const STILL: [f64; 3] = [247.0, 247.0, 247.0];
 const RISE: [f64; 3] = [179.0, 88.0, 6.0];
+/// Shades beyond this are dark enough for light letters.
+const DARK: f64 = 0.9;
 
 /// A matrix.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +65,7 @@ impl Cell {
     fn svg(self, [x, y]: [f64; 2], largest: f64) -> String {
         let share = if largest > 0.0 { self.value / largest } else { 0.0 };
         let [red, green, blue] = colour(share);
-        let ink = if share.abs() > 0.55 { "light" } else { "dark" };
+        let ink = if share.abs() > DARK { "light" } else { "dark" };
         let star = if self.interval.is_some_and(is_clear) { "*" } else { "" };
         let range = self.interval.map_or_else(String::new, |[low, high]| {
             format!(" [{}, {}]", signed(low), signed(high))

@@ -23,6 +23,14 @@ pub(super) fn signed(value: f64) -> String {
     }
 }
 
+/// A number on an axis: without zeros at its end.
+pub(super) fn tick(value: f64) -> String {
+    let number = short(value.abs());
+    let has_end = number.contains('.') && !number.contains('e');
+    let number = if has_end { number.trim_end_matches('0').trim_end_matches('.') } else { &number };
+    if value < 0.0 { format!("\u{2212}{number}") } else { number.to_owned() }
+}
+
 /// Whether an interval has 0 outside.
 pub(super) fn is_clear([low, high]: [f64; 2]) -> bool {
     low > 0.0 || high < 0.0
@@ -61,6 +69,8 @@ mod tests {
         assert_eq!(shorts, ["0", "23.6", "0.051", "123", "1.00", "2.0e-4", "3.0e7"]);
         let changes = [0.5, -0.5, 0.0, -0.0].map(signed);
         assert_eq!(changes, ["+0.500", "\u{2212}0.500", "0", "0"]);
+        let ends = [-5.0, 20.0, 0.5, 100.0, 1e-4, 0.0].map(tick);
+        assert_eq!(ends, ["\u{2212}5", "20", "0.5", "100", "1.0e-4", "0"]);
         assert!(is_clear([0.1, 0.2]) && is_clear([-2.0, -1.0]));
         assert!(!is_clear([-0.1, 0.2]) && !is_clear([0.0, 0.2]));
     }
