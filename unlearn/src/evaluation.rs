@@ -38,7 +38,7 @@ pub use file::{DataError, read_bytes, read_text};
 pub use generation::{Choice, Continuing, Generator};
 pub use metric::Metric;
 pub use question::{Counted, Item, Passage, Question, Questionnaire};
-pub use reader::{LocalReader, ReadError, Reader, Reading};
+pub use reader::{Endpoint, EndpointError, LocalReader, ReadError, Reader, Reading};
 pub use report::{AppliedAdapter, Comparison, Measurement, Report, Row, Table};
 pub use scorer::{DenseScorer, PackedScorer, Predictor, ScoreError, Scorer, score_all};
 pub use sheet::{Sheet, SheetError};

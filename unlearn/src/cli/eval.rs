@@ -2,6 +2,7 @@
 
 pub(super) mod examiner;
 pub(super) mod judges;
+mod remote;
 
 use std::path::{Path, PathBuf};
 
@@ -10,12 +11,13 @@ use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use unlearn::corpus::Part;
-use unlearn::evaluation::{Amount, Exam, Sheet, Source, Test, read_text, stereoset};
+use unlearn::evaluation::{Amount, Exam, Report, Sheet, Source, Test, read_text, stereoset};
 
 use super::base::BaseArgs;
 use super::base::adapters::{AdapterSet, FolderArgs, Seeds};
 use examiner::{Examiner, Precision};
 use judges::{Judges, Peer};
+use remote::RemoteArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
@@ -23,6 +25,8 @@ pub(crate) struct EvalArgs {
     base: BaseArgs,
     #[command(flatten)]
     folder: FolderArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
     /// Adapters and their scales, compared with the base, such as gender+race@0.5; may be repeated.
     /// The same set from other seeds stands after a comma.
     #[arg(long, value_name = "NAME[@SCALE]+...[,...]")]
@@ -91,19 +95,27 @@ impl EvalArgs {
 
     fn evaluate(&self, data: &Path) -> anyhow::Result<()> {
         ensure!(self.prompts > 0 && self.samples > 0, "there is a prompt and a sample at least");
+        let (part, prompts, samples) = (self.part.part(), self.prompts, self.samples);
+        let source = Source { data, part, amount: Amount { prompts, samples } };
+        let report = match self.remote.chosen() {
+            Some(chosen) => self.remote.measure(chosen, &self.tests, &source)?,
+            None => self.examine(&source)?,
+        };
+        print!("{report}");
+        self.json.as_deref().map_or(Ok(()), |file| write_json(file, &report))
+    }
+
+    /// The report of the model here, and of adapters on it.
+    fn examine(&self, source: &Source<'_>) -> anyhow::Result<Report> {
         let model = self.base.open()?;
         let judges = Judges::start(self.peer.as_ref())?;
         let examiner = Examiner::new(&model, self.folder.open(&model), judges, self.precision);
-        let (part, prompts, samples) = (self.part.part(), self.prompts, self.samples);
-        let source = Source { data, part, amount: Amount { prompts, samples } };
-        let exams = examiner.exams(&self.tests, &source, &self.domains)?;
+        let exams = examiner.exams(&self.tests, source, &self.domains)?;
         let exams: Vec<&Exam> = exams.iter().collect();
         let base = examiner.sheets(&AdapterSet::default(), &exams, self.against.as_deref())?;
         let compare = |seeds: &Seeds| examiner.compare(seeds, &exams, &base, |_| None);
         let sets = self.adapters.iter().map(compare).collect::<anyhow::Result<_>>()?;
-        let report = examiner.report(part, &base, sets);
-        print!("{report}");
-        self.json.as_deref().map_or(Ok(()), |file| write_json(file, &report))
+        Ok(examiner.report(source.part, &base, sets))
     }
 }
 

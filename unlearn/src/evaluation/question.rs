@@ -33,7 +33,7 @@ pub enum Counted {
     /// The second and all later ones.
     All,
     /// Those that overlap one of these byte ranges; white space in front of a token is not part
-    /// of it.
+    /// of it, and a token of white space never counts.
     Within(Vec<Range<usize>>),
 }
 

@@ -1,11 +1,15 @@
 //! Something that reads texts and says how likely it finds them.
 
+mod endpoint;
 mod local;
+
+use std::ops::Range;
 
 use model::TokenizerError;
 
-use super::{Question, ScoreError};
+use super::{Counted, Question, ScoreError};
 
+pub use endpoint::{Endpoint, EndpointError};
 pub use local::LocalReader;
 
 /// How likely the counted tokens of a text are.
@@ -43,6 +47,9 @@ pub enum ReadError {
     /// The model failed.
     #[error(transparent)]
     Score(#[from] ScoreError),
+    /// The endpoint failed.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// No item has anything that counts.
     #[error("nothing is left to measure")]
     Empty,
@@ -60,6 +67,22 @@ pub trait Reader {
         questions: &[&Question],
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Vec<Reading>>, ReadError>;
+}
+
+/// The places of the tokens that count among the first `limit`; `bytes` are each token's.
+fn places(counted: &Counted, text: &str, bytes: &[Range<usize>], limit: usize) -> Vec<usize> {
+    let all = 1..bytes.len().min(limit);
+    match counted {
+        Counted::All => all.collect(),
+        Counted::Within(ranges) => all.filter(|&i| overlaps(text, &bytes[i], ranges)).collect(),
+    }
+}
+
+/// Whether a token, without white space in front, has a byte in one of the ranges.
+fn overlaps(text: &str, token: &Range<usize>, ranges: &[Range<usize>]) -> bool {
+    let own = text.get(token.clone()).map_or(0, |text| text.trim_start().len());
+    let start = token.end - own;
+    own > 0 && ranges.iter().any(|range| start < range.end && range.start < token.end)
 }
 
 /// Mean log-probability of reading `index` of a row that begins with readings.

@@ -3,6 +3,7 @@
 
 mod battery;
 mod corpus;
+mod endpoint;
 mod evaluation;
 mod export;
 mod generation;

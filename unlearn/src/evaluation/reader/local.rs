@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use model::{Control, Tokenizer, TokenizerError};
 
-use super::{ReadError, Reader, Reading};
-use crate::evaluation::{Counted, Passage, Question, Scorer, score_all};
+use super::{ReadError, Reader, Reading, places};
+use crate::evaluation::{Passage, Question, Scorer, score_all};
 
 /// Reads with a [`Scorer`] and its model's tokenizer.
 pub struct LocalReader<'a> {
@@ -19,31 +19,19 @@ impl<'a> LocalReader<'a> {
         Self { tokenizer, scorer }
     }
 
-    /// The tokens of a text, and the bytes of each without white space in front.
-    fn tokens(&self, text: &str) -> Result<(Vec<u32>, Vec<Range<usize>>), TokenizerError> {
-        let tokens = self.tokenizer.encode_with_offsets(text, Control::AsText)?;
-        let trimmed = |(token, bytes): (u32, Range<usize>)| {
-            let own = text[bytes.clone()].trim_start();
-            (token, bytes.end - own.len()..bytes.end)
-        };
-        Ok(tokens.into_iter().map(trimmed).unzip())
-    }
-
     /// The tokens to be scored, and for each reading the places of those that count.
     fn asked(&self, question: &Question) -> Result<Asked, TokenizerError> {
-        let (mut tokens, bytes) = match &question.passage {
-            Passage::Tokens(tokens) => (tokens.clone(), vec![0..0; tokens.len()]),
-            Passage::Text(text) => self.tokens(text)?,
-        };
+        let (text, (mut tokens, bytes)): (_, (Vec<u32>, Vec<Range<usize>>)) =
+            match &question.passage {
+                Passage::Tokens(tokens) => ("", (tokens.clone(), vec![0..0; tokens.len()])),
+                Passage::Text(text) => {
+                    let tokens = self.tokenizer.encode_with_offsets(text, Control::AsText)?;
+                    (text.as_str(), tokens.into_iter().unzip())
+                }
+            };
         let limit = question.limit.min(self.scorer.context_tokens());
-        let places = |counted: &Counted| -> Vec<usize> {
-            let all = 1..tokens.len().min(limit);
-            match counted {
-                Counted::All => all.collect(),
-                Counted::Within(ranges) => all.filter(|&i| overlaps(&bytes[i], ranges)).collect(),
-            }
-        };
-        let places: Vec<Vec<usize>> = question.counted.iter().map(places).collect();
+        let places: Vec<Vec<usize>> =
+            question.counted.iter().map(|counted| places(counted, text, &bytes, limit)).collect();
         // What stands after the last token that counts changes nothing before it.
         let end = places.iter().flatten().max().map_or(0, |last| last + 1);
         tokens.truncate(end);
@@ -75,9 +63,4 @@ impl Reader for LocalReader<'_> {
         };
         Ok(asked.iter().map(readings).collect())
     }
-}
-
-/// Whether a token, which ends where its text does, has a byte in one of the ranges.
-fn overlaps(token: &Range<usize>, ranges: &[Range<usize>]) -> bool {
-    ranges.iter().any(|range| token.start < range.end && range.start < token.end)
 }
