@@ -98,7 +98,7 @@ impl EvalArgs {
         let (part, prompts, samples) = (self.part.part(), self.prompts, self.samples);
         let source = Source { data, part, amount: Amount { prompts, samples } };
         let report = match self.remote.chosen() {
-            Some(chosen) => self.remote.measure(chosen, &self.tests, &source)?,
+            Some(chosen) => self.remote.measure(chosen, &self.tests, &source, &self.domains)?,
             None => self.examine(&source)?,
         };
         print!("{report}");
@@ -131,4 +131,24 @@ fn print_published(file: &Path) -> anyhow::Result<()> {
         println!("{measurement}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn flags_that_an_endpoint_cannot_heed_are_refused() {
+        let parse = |flags: &str| {
+            let line = format!("lethe-unlearn eval --data d --endpoint http://x/v1 {flags}");
+            Cli::try_parse_from(line.split(' '))
+        };
+        assert!(parse("--served base,other --tests crows_pairs --domains gender").is_ok());
+        assert!(parse("--tests crows_pairs").is_err(), "no model is named");
+        for local in ["--adapters a", "--precision served", "--against f", "--samples 3"] {
+            assert!(parse(&format!("--served base {local}")).is_err(), "{local}");
+        }
+    }
 }

@@ -157,9 +157,7 @@ impl<'a> Examiner<'a> {
                 all.extend(source.exams(test, Some(self.model.tokenizer()))?);
             }
         }
-        let chosen = |domain: &Word| domains.is_empty() || domains.contains(domain);
-        all.retain(|exam| exam.domain().is_none_or(&chosen));
-        ensure!(!all.is_empty(), "no test has these domains");
+        keep_domains(&mut all, domains)?;
         Ok(all)
     }
 
@@ -262,4 +260,12 @@ impl<'a> Examiner<'a> {
         }
         self.packed.get().context("the decoder is not there")
     }
+}
+
+/// Leaves out exams on other domains than these, if any are named.
+pub(super) fn keep_domains(exams: &mut Vec<Exam>, domains: &[Word]) -> anyhow::Result<()> {
+    let chosen = |domain: &Word| domains.is_empty() || domains.contains(domain);
+    exams.retain(|exam| exam.domain().is_none_or(chosen));
+    ensure!(!exams.is_empty(), "no test has these domains");
+    Ok(())
 }

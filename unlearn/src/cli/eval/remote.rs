@@ -1,19 +1,25 @@
 //! Models behind an endpoint, measured by what it says of texts.
 
+use adapters::card::Word;
 use anyhow::Context as _;
 use clap::Args;
 use unlearn::evaluation::{
     AppliedAdapter, Comparison, Endpoint, Exam, Questionnaire, Report, Sheet, Source, Test,
 };
 
+use super::examiner::keep_domains;
 use crate::cli::progress;
+
+/// Flags that mean nothing to an endpoint.
+const LOCAL: [&str; 7] =
+    ["adapters", "adapters_dir", "against", "peer", "precision", "prompts", "samples"];
 
 /// Where the models are.
 #[derive(Debug, Args)]
 pub(super) struct RemoteArgs {
     /// Measures models behind an endpoint with OpenAI's completions API that echoes prompts with
     /// log-probabilities, such as <http://127.0.0.1:8080/v1>.
-    #[arg(long, value_name = "URL", requires = "served")]
+    #[arg(long, value_name = "URL", requires = "served", conflicts_with_all = LOCAL)]
     endpoint: Option<String>,
     /// The models' names there: the first is the base, others are compared with it.
     #[arg(long, value_delimiter = ',', value_name = "NAME", requires = "endpoint")]
@@ -35,11 +41,13 @@ impl RemoteArgs {
         (endpoint, base_name): (&str, &str),
         tests: &[Test],
         source: &Source<'_>,
+        domains: &[Word],
     ) -> anyhow::Result<Report> {
         let mut exams = Vec::new();
         for &test in tests {
             exams.extend(source.exams(test, None)?);
         }
+        keep_domains(&mut exams, domains)?;
         let read = |exam| match exam {
             Exam::Reading(read) => Ok(read),
             Exam::Continuing(_) | Exam::Chatting(_) => {
