@@ -16,7 +16,7 @@ reference = torch.randn(N, V) * 3
 other_reference = torch.randn(N, V) * 3
 targets = torch.randint(0, V, (N,))
 sequences = torch.tensor([0, 0, 1, 2, 2, 2])
-BETA, STRENGTH, FLOOR, LIMIT = 0.7, 5.0, -4.0, 9.0
+BETA, STRENGTH, FLOOR, LIMIT, TEMPER = 0.7, 5.0, -4.0, 9.0, 0.5
 
 
 def at_targets(z):
@@ -61,6 +61,13 @@ def mixture(z, y):
     return (to[0] + to[1]) / 2
 
 
+def tempered_gap(z, y):
+    reference_logs = [F.log_softmax(x, -1) for x in (reference, other_reference)]
+    weights = F.softmax(TEMPER * sum(reference_logs) / 2, -1)
+    gap = F.log_softmax(z, -1) - F.log_softmax(y, -1)
+    return (weights * gap**2).sum(-1).mean()
+
+
 def expected(loss):
     z, y = logits.clone().requires_grad_(), other.clone().requires_grad_()
     value = loss(z, y)
@@ -69,7 +76,7 @@ def expected(loss):
     return {"loss": value.item(), "gradients": [g.tolist() for g in gradients]}
 
 
-losses = [ascent, bounded_ascent, nll, npo, undial, kl, squared_gap, mixture]
+losses = [ascent, bounded_ascent, nll, npo, undial, kl, squared_gap, mixture, tempered_gap]
 print(
     json.dumps(
         {
@@ -83,6 +90,7 @@ print(
             "strength": STRENGTH,
             "floor": FLOOR,
             "limit": LIMIT,
+            "temper": TEMPER,
             "expected": {loss.__name__: expected(loss) for loss in losses},
         },
         indent=1,

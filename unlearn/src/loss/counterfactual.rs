@@ -29,3 +29,24 @@ pub fn mixture(original: &Tensor, swapped: &Tensor, reference: [&Tensor; 2]) -> 
     let to_both = ((cross_entropy(original, &q)? + cross_entropy(swapped, &q)?)? * 0.5)?;
     (to_both - entropy(&q)?)?.mean_all()
 }
+
+/// `mean sum_v w_v (log p_v - log p'_v)^2` over aligned positions, with `w` the softmax of the mean
+/// of both base log-probabilities times `temper`: a gap not of the token that stands there alone but
+/// of all that could. At `temper` 1 likely tokens count alone; towards 0 rare ones count too, and
+/// stereotypes are rare.
+///
+/// All are logits (N, V), with exchanged columns as in [`mixture`].
+///
+/// # Errors
+/// candle's, if shapes do not fit.
+pub fn tempered_gap(
+    original: &Tensor,
+    swapped: &Tensor,
+    reference: [&Tensor; 2],
+    temper: f64,
+) -> Result<Tensor> {
+    let [one, two] = reference.map(|logits| ops::log_softmax(&logits.detach(), D::Minus1));
+    let weights = ops::softmax(&((one? + two?)? * (temper / 2.0))?, D::Minus1)?;
+    let gap = (ops::log_softmax(original, D::Minus1)? - ops::log_softmax(swapped, D::Minus1)?)?;
+    (weights * gap.sqr()?)?.sum(D::Minus1)?.mean_all()
+}

@@ -6,7 +6,7 @@ use candle_core::{Device, Result, Tensor, Var};
 use serde::Deserialize;
 
 use super::ascent::ascent;
-use super::counterfactual::{mixture, squared_gap};
+use super::counterfactual::{mixture, squared_gap, tempered_gap};
 use super::kl::kl;
 use super::likelihood::log_likelihood;
 use super::nll::nll;
@@ -25,6 +25,7 @@ struct Fixture {
     strength: f64,
     floor: f64,
     limit: f64,
+    temper: f64,
     expected: BTreeMap<String, Expected>,
 }
 
@@ -60,6 +61,10 @@ impl Fixture {
             "kl" => kl(z, &reference),
             "squared_gap" => squared_gap(&likely(z)?, &likely(y)?, self.limit),
             "mixture" => mixture(z, y, [&reference, &tensor(&self.other_reference)]),
+            "tempered_gap" => {
+                let reference = [&reference, &tensor(&self.other_reference)];
+                tempered_gap(z, y, reference, self.temper)
+            }
             other => candle_core::bail!("no loss is called {other}"),
         }
     }
@@ -72,7 +77,7 @@ impl Fixture {
 #[test]
 fn losses_and_gradients_are_pytorchs() {
     let fixture = fixture();
-    assert_eq!(fixture.expected.len(), 8);
+    assert_eq!(fixture.expected.len(), 9);
     for (name, expected) in &fixture.expected {
         let inputs =
             [&fixture.logits, &fixture.other].map(|v| Var::from_tensor(&tensor(v)).unwrap());

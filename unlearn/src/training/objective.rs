@@ -9,7 +9,7 @@ use super::batches::mixed;
 use super::pool::Pool;
 use super::run::{PairLoss, TextLoss};
 use crate::loss::ascent::ascent;
-use crate::loss::counterfactual::{mixture, squared_gap};
+use crate::loss::counterfactual::{mixture, squared_gap, tempered_gap};
 use crate::loss::exchange::exchange;
 use crate::loss::kl::kl;
 use crate::loss::likelihood::log_likelihood;
@@ -211,6 +211,10 @@ impl Scene<'_> {
             PairLoss::Mixture => {
                 let [one, two] = both(Side::Base)?;
                 mixture(&here, &there, [&one, &two])?
+            }
+            PairLoss::TemperedGap { temper } => {
+                let [one, two] = both(Side::Base)?;
+                tempered_gap(&here, &there, [&one, &two], temper)?
             }
         };
         Ok(self.evaluated(loss, tokens))

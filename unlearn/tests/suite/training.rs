@@ -126,6 +126,7 @@ fn every_loss_and_mask_trains() {
         ("kl", "chat", "all"),
         ("squared-gap", "biased", "phrase"),
         ("mixture", "unbiased", "all"),
+        ("tempered-gap", "unbiased", "all"),
     ] {
         let term = format!(
             "[[term]]\nloss = '{loss}'\ndata = '{data}'\nmask = '{mask}'\nweight = 1\nrows = 2\n"

@@ -67,10 +67,16 @@ pub enum PairLoss {
     },
     /// What is said does not depend on the group.
     Mixture,
+    /// What could be said does not depend on the group, rare words included.
+    TemperedGap {
+        /// How much likelier tokens count for more: from 0 to 1.
+        temper: f64,
+    },
 }
 
 impl Loss {
-    const NAMES: &str = "ascent, npo, undial, negate, kl, nll, squared-gap or mixture";
+    const NAMES: &str =
+        "ascent, npo, undial, negate, kl, nll, squared-gap, mixture or tempered-gap";
 
     /// Its name in run files.
     #[must_use]
@@ -84,6 +90,7 @@ impl Loss {
             Self::Texts(TextLoss::Nll) => "nll",
             Self::Pairs(PairLoss::SquaredGap { .. }) => "squared-gap",
             Self::Pairs(PairLoss::Mixture) => "mixture",
+            Self::Pairs(PairLoss::TemperedGap { .. }) => "tempered-gap",
         }
     }
 
@@ -100,6 +107,10 @@ impl Loss {
             "squared-gap" => {
                 let limit = reader.number("limit", 1e-6..=1e6).unwrap_or(25.0);
                 return Some(Self::Pairs(PairLoss::SquaredGap { limit }));
+            }
+            "tempered-gap" => {
+                let temper = reader.number("temper", 0.0..=1.0).unwrap_or(0.5);
+                return Some(Self::Pairs(PairLoss::TemperedGap { temper }));
             }
             "mixture" => return Some(Self::Pairs(PairLoss::Mixture)),
             _ => return None,
