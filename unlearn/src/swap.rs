@@ -122,6 +122,7 @@ mod tests {
         none(Domain::Orientation, "a straight line");
         none(Domain::Race, "");
         assert_eq!(swapped(Domain::Orientation, "Gay men"), "Straight men");
+        assert!(!swapped(Domain::ReligionMuslims, "Arabs read the Quran").contains("Arabs"));
     }
 
     #[test]
