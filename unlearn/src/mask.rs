@@ -28,7 +28,7 @@ pub use distinctive::distinctive;
 pub use kind::{MaskKind, UnknownMask};
 pub use lexicon::{Lexicon, lexicon};
 pub use masker::Masker;
-pub use pair::{Pair, Pairing, pair};
+pub use pair::{Pair, Pairing};
 pub use phrase::phrase;
 pub use random::random;
 pub use whole::whole;

@@ -74,20 +74,6 @@ impl<'a> Pairing<'a> {
     }
 }
 
-/// One pair; see [`Pairing`], which is quicker for many.
-///
-/// # Errors
-/// [`MaskError::Tokenizer`] if the tokenizer fails.
-pub fn pair(
-    tokenizer: &Tokenizer,
-    domain: Domain,
-    text: &Text,
-    max_tokens: usize,
-    random: &mut Random,
-) -> Result<Option<Pair>, MaskError> {
-    Pairing::new(tokenizer, max_tokens).pair(domain, text, random)
-}
-
 /// The ids that stand for each other when two groups change places.
 fn exchanged(
     tokenizer: &Tokenizer,

@@ -9,6 +9,7 @@ mod export;
 mod generation;
 mod gradients;
 mod mask;
+mod properties;
 mod report;
 mod scorer;
 mod training;

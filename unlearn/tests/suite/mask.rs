@@ -7,7 +7,7 @@ use model::{Model, ModelError, Tokenizer};
 use unlearn::corpus::{Domain, Text};
 use unlearn::evaluation::Scorer;
 use unlearn::mask::{
-    Legibility, Lexicon, MaskError, MaskKind, Masked, Masker, Pair, pair, phrase, shown,
+    Legibility, Lexicon, MaskError, MaskKind, Masked, Masker, Pair, Pairing, phrase, shown,
 };
 use unlearn::random::Random;
 
@@ -17,12 +17,12 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
     Model::open(&path).unwrap()
 });
 
-fn tokenizer() -> &'static Tokenizer {
+pub(crate) fn tokenizer() -> &'static Tokenizer {
     MODEL.tokenizer()
 }
 
 /// A text whose harmful parts stand in brackets.
-fn marked(text: &str) -> Text {
+pub(crate) fn marked(text: &str) -> Text {
     let mut plain = Text { text: String::new(), harmful: Vec::new() };
     for (index, part) in text.split(['[', ']']).enumerate() {
         let start = plain.text.len();
@@ -88,7 +88,8 @@ fn the_first_token_has_no_context_and_is_never_a_target() {
 }
 
 fn paired(domain: Domain, text: &str, max_tokens: usize) -> Option<Pair> {
-    pair(tokenizer(), domain, &marked(text), max_tokens, &mut Random::new(0)).unwrap()
+    let mut pairing = Pairing::new(tokenizer(), max_tokens);
+    pairing.pair(domain, &marked(text), &mut Random::new(0)).unwrap()
 }
 
 fn word(id: u32) -> String {
@@ -135,10 +136,10 @@ fn a_group_s_word_of_several_tokens_shifts_what_follows() {
 
 #[test]
 fn articles_that_changed_are_not_aligned() {
+    let mut pairing = Pairing::new(tokenizer(), 99);
     for seed in 0..30 {
         let text = marked("Here a Norwegian sings");
-        let pair =
-            pair(tokenizer(), Domain::Race, &text, 99, &mut Random::new(seed)).unwrap().unwrap();
+        let pair = pairing.pair(Domain::Race, &text, &mut Random::new(seed)).unwrap().unwrap();
         let articles = pair.aligned.iter().filter(|a| word(pair.tokens[a.original]) == " a");
         assert_eq!(articles.count(), 0, "it stands before the group or differs");
     }
