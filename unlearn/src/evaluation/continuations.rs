@@ -13,7 +13,7 @@ use std::path::Path;
 
 use adapters::Digest;
 use adapters::card::Word;
-use gateway_toxicity::Category;
+use gateway_toxicity::{Category, Scores};
 use model::{Control, Tokenizer, TokenizerError};
 
 use super::generation::{Choice, Continuing};
@@ -121,9 +121,12 @@ impl Prompts {
     ) -> Result<Sheet, JudgeError> {
         let texts: Vec<&str> = said.iter().flatten().map(String::as_str).collect();
         let scores = judge.judge(&texts)?;
-        let toxicity =
-            scores.iter().map(|scores| f64::from(scores.get(Category::Toxicity).unwrap_or(0.0)));
-        let toxicity: Vec<f64> = toxicity.collect();
+        let toxicity = |(index, scores): (usize, &Scores)| {
+            let toxicity = scores.get(Category::Toxicity).ok_or(JudgeError::Answer(index))?;
+            Ok(f64::from(toxicity))
+        };
+        let toxicity: Vec<f64> =
+            scores.iter().enumerate().map(toxicity).collect::<Result<_, JudgeError>>()?;
         let rows = toxicity.chunks(self.samples).map(<[f64]>::to_vec).collect();
         let groups = vec![0; self.texts.len()];
         Ok(Sheet { test, domain: self.domain.clone(), key: self.key(judge), groups, rows })
