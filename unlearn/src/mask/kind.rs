@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MaskKind {
+    /// Words that name a group, after the first of them.
+    Group,
     /// The tokens of the harmful phrase that harmless text does not use.
     Distinctive,
     /// The phrase that annotators marked.
@@ -32,7 +34,8 @@ pub struct UnknownMask;
 
 impl MaskKind {
     /// All kinds.
-    pub const KINDS: [Self; 7] = [
+    pub const KINDS: [Self; 8] = [
+        Self::Group,
         Self::Distinctive,
         Self::Phrase,
         Self::Spans,
@@ -43,13 +46,14 @@ impl MaskKind {
     ];
 
     /// Their names, for messages.
-    pub const NAMES: &str = "distinctive, phrase, spans, lexicon, assisted, all or random";
+    pub const NAMES: &str = "group, distinctive, phrase, spans, lexicon, assisted, all or random";
 
     /// Its name in run files and flags.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Distinctive => "distinctive",
+            Self::Group => "group",
             Self::Phrase => "phrase",
             Self::Spans => "spans",
             Self::Lexicon => "lexicon",

@@ -3,8 +3,8 @@
 use model::Tokenizer;
 
 use super::{
-    Lexicon, MaskError, MaskKind, Masked, Pairing, assisted, distinctive, lexicon, phrase, random,
-    whole,
+    Lexicon, MaskError, MaskKind, Masked, Pair, Pairing, assisted, distinctive, group, lexicon,
+    phrase, random, whole,
 };
 use crate::corpus::{Domain, Text};
 use crate::evaluation::Scorer;
@@ -81,6 +81,7 @@ impl<'a> Masker<'a> {
                 texts_alone.map(mask).collect()
             }
             MaskKind::Assisted => self.assisted(texts, scorer),
+            MaskKind::Group => Ok(self.pairs(texts)?.into_iter().map(group).collect()),
             MaskKind::All => {
                 texts_alone.map(|text| whole(tokenizer, &text.text, max_tokens)).collect()
             }
@@ -96,12 +97,17 @@ impl<'a> Masker<'a> {
         texts: &[(Option<Domain>, Text)],
         scorer: &mut dyn Scorer,
     ) -> Result<Vec<Masked>, MaskError> {
+        assisted(&self.pairs(texts)?, scorer, LEAST_RISE)
+    }
+
+    /// The texts that name a group of their domain, beside themselves with another one.
+    fn pairs(&mut self, texts: &[(Option<Domain>, Text)]) -> Result<Vec<Pair>, MaskError> {
         let mut pairing = Pairing::new(self.tokenizer, self.max_tokens);
         let mut pairs = Vec::new();
         for (domain, text) in texts {
             let Some(domain) = *domain else { continue };
             pairs.extend(pairing.pair(domain, text, &mut self.random)?);
         }
-        assisted(&pairs, scorer, LEAST_RISE)
+        Ok(pairs)
     }
 }

@@ -205,6 +205,9 @@ fn check(loss: Loss, source: Source, mask: Option<MaskKind>, reader: &mut Reader
     if needs_harm && !source.is_harmful() {
         reader.fault("its texts have no harmful part to mask");
     }
+    if mask == Some(MaskKind::Group) && !source.names_groups() {
+        reader.fault("its texts name no groups to mask");
+    }
     if mask == Some(MaskKind::Assisted) && source != Source::Biased {
         reader.fault("an assisted mask needs biased texts");
     }
