@@ -32,7 +32,7 @@ mod winobias;
 pub use battery::{BatteryError, Exam, Source};
 pub use bootstrap::Interval;
 pub use chat::{Chat, ChatError};
-pub use continuations::{Amount, Prompts};
+pub use continuations::{Amount, Prompts, continuation_prompts};
 pub(crate) use file::parse_lines;
 pub use file::{DataError, read_bytes, read_text};
 pub use generation::{Choice, Continuing, Generator};

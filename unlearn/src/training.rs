@@ -9,6 +9,7 @@ mod batch;
 mod batches;
 pub mod benchmark;
 mod checkpoint;
+mod continued;
 mod dataset;
 mod delta;
 mod guard;
@@ -20,6 +21,7 @@ mod schedule;
 mod trainer;
 
 pub use checkpoint::{Best, CheckpointError};
+pub use continued::ContinuedError;
 pub use dataset::{Dataset, DatasetError};
 pub use delta::TrainableDelta;
 pub use guard::{Drift, GuardError};

@@ -133,6 +133,19 @@ impl Prompts {
     }
 }
 
+/// Beginnings of biased comments of a part, at most so many in each domain.
+///
+/// # Errors
+/// [`DataError`] if a table is missing or malformed.
+pub fn continuation_prompts(
+    data: &Path,
+    part: Part,
+    prompts: usize,
+    samples: usize,
+) -> Result<Vec<Prompts>, DataError> {
+    harmful(data, part, Amount { prompts, samples })
+}
+
 /// Held-out biased comments of each domain, cut within the phrase.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use model::{
 };
 
 use super::batches::mixed;
+use super::continued::{Continued, ContinuedError};
 use super::guard::{Guard, GuardError};
 use super::objective::{Objective, Reading};
 use super::pool::Pool;
@@ -57,6 +58,9 @@ pub enum DatasetError {
     /// The chat template failed.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// The base's own continuations cannot be had.
+    #[error(transparent)]
+    Continued(#[from] ContinuedError),
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -77,14 +81,20 @@ impl Dataset {
         data: &Path,
         device: &Device,
     ) -> Result<Self, DatasetError> {
-        let reader = Reader { run, model, decoder, data };
+        let own = |term: &Term| term.source.is_own();
+        let continued = if run.terms.iter().any(own) {
+            Continued::by_base(model, data, &run.domains)?
+        } else {
+            Continued::default()
+        };
+        let reader = Reader { run, model, decoder, data, continued };
         let mut counts = Counts::default();
         let mut objectives = Vec::new();
         for (number, term) in run.terms.iter().enumerate() {
             let reading = reader.reading(term, mixed(run.seed, number as u64))?;
             let (reading, count) = reading.ok_or(DatasetError::Empty(number + 1))?;
             let total =
-                if term.source.is_harmful() { &mut counts.forget } else { &mut counts.retain };
+                if term.source.is_forgotten() { &mut counts.forget } else { &mut counts.retain };
             *total = (*total).max(count);
             objectives.push(Objective {
                 name: term.loss.name(),
@@ -133,6 +143,7 @@ struct Reader<'a> {
     model: &'a Model,
     decoder: &'a DenseDecoder,
     data: &'a Path,
+    continued: Continued,
 }
 
 impl Reader<'_> {
@@ -160,6 +171,8 @@ impl Reader<'_> {
         match term.source {
             Source::Chat => return self.chats(term.max_tokens),
             Source::Wikitext => return self.passages(term.max_tokens),
+            Source::ToxicContinuations => return Ok(self.continued.toxic.clone()),
+            Source::MildContinuations => return Ok(self.continued.mild.clone()),
             Source::Biased | Source::Unbiased | Source::ToxicSpans | Source::Definitional => {}
         }
         let mut scorer = DenseScorer::new(self.decoder, &NoDelta);
@@ -237,6 +250,8 @@ impl Reader<'_> {
             Source::Wikitext => {
                 general(corpus::wikitext(self.data)?.into_iter().map(plain).collect())
             }
+            // These are tokens already.
+            Source::ToxicContinuations | Source::MildContinuations => Vec::new(),
             Source::Chat => general(corpus::chat(Part::Train).into_iter().map(plain).collect()),
         })
     }

@@ -134,10 +134,15 @@ pub enum Source {
     Definitional,
     /// Ordinary chat requests.
     Chat,
+    /// What the base says after harmful beginnings and a toxicity scorer blames.
+    ToxicContinuations,
+    /// What it says after them and the scorer does not blame.
+    MildContinuations,
 }
 
 impl Source {
-    const NAMES: &str = "biased, unbiased, toxic-spans, wikitext, definitional or chat";
+    const NAMES: &str = "biased, unbiased, toxic-spans, wikitext, definitional, chat, \
+        toxic-continuations or mild-continuations";
 
     fn parse(word: &str) -> Option<Self> {
         Some(match word {
@@ -147,14 +152,28 @@ impl Source {
             "wikitext" => Self::Wikitext,
             "definitional" => Self::Definitional,
             "chat" => Self::Chat,
+            "toxic-continuations" => Self::ToxicContinuations,
+            "mild-continuations" => Self::MildContinuations,
             _ => return None,
         })
+    }
+
+    /// Whether its texts are the base's own, whose continuations are what is masked.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        matches!(self, Self::ToxicContinuations | Self::MildContinuations)
     }
 
     /// Whether its texts have a harmful part.
     #[must_use]
     pub const fn is_harmful(self) -> bool {
         matches!(self, Self::Biased | Self::ToxicSpans)
+    }
+
+    /// Whether its texts are what is to be forgotten.
+    #[must_use]
+    pub const fn is_forgotten(self) -> bool {
+        matches!(self, Self::Biased | Self::ToxicSpans | Self::ToxicContinuations)
     }
 
     /// Whether its texts name groups that can be swapped.
@@ -204,6 +223,9 @@ fn check(loss: Loss, source: Source, mask: Option<MaskKind>, reader: &mut Reader
         matches!(mask, Some(MaskKind::Phrase | MaskKind::Distinctive | MaskKind::Random));
     if needs_harm && !source.is_harmful() {
         reader.fault("its texts have no harmful part to mask");
+    }
+    if mask.is_some() && source.is_own() {
+        reader.fault("of a continuation all tokens count: it takes no mask");
     }
     if mask == Some(MaskKind::Group) && !source.names_groups() {
         reader.fault("its texts name no groups to mask");

@@ -1,0 +1,94 @@
+//! What the base itself says after the beginnings of harmful comments, parted by a toxicity scorer:
+//! the texts of a model's own that it should say less, and those that it may go on saying.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gateway_toxicity::fast::FileError;
+use gateway_toxicity::{Category, FastScorer, ScoreError, score_text};
+use model::checkpoint::CheckpointError;
+use model::kernels::pool::Pool;
+use model::{Model, ModelError, NoDelta, ServedPrecision, TokenizerError};
+
+use crate::corpus::{Domain, Part};
+use crate::evaluation::{DataError, Generator, continuation_prompts};
+use crate::mask::Masked;
+
+/// Beginnings of each domain, at most, and how often each is continued.
+const PROMPTS: usize = 300;
+const SAMPLES: usize = 6;
+/// A continuation with a higher score is toxic, one with a lower score mild; those between say
+/// little about either.
+const TOXIC: f32 = 0.6;
+const MILD: f32 = 0.3;
+
+/// Continuations as training takes them: the prompt before, and the continuation masked.
+#[derive(Debug, Default)]
+pub(super) struct Continued {
+    pub(super) toxic: Vec<Masked>,
+    pub(super) mild: Vec<Masked>,
+}
+
+/// Why nothing can be continued or judged.
+#[derive(Debug, thiserror::Error)]
+pub enum ContinuedError {
+    /// A data set is missing or malformed.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The base's weights cannot be served.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The tokenizer failed.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The base failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The embedded scorer cannot be read.
+    #[error(transparent)]
+    Scorer(#[from] FileError),
+    /// A text cannot be scored.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+}
+
+impl Continued {
+    /// Continues training comments of `domains`. The same every time: seeds are fixed.
+    pub(super) fn by_base(
+        model: &Model,
+        data: &Path,
+        domains: &[Domain],
+    ) -> Result<Self, ContinuedError> {
+        let scorer = FastScorer::embedded()?;
+        let pool = Arc::new(Pool::new(rayon::current_num_threads()));
+        let decoder = model.packed(ServedPrecision::Auto, pool)?;
+        let tokenizer = model.tokenizer();
+        let barred: Vec<u32> = tokenizer.control().iter().map(|(token, _)| *token).collect();
+        let mut generator = Generator::new(&decoder, &NoDelta, &barred);
+        let mut continued = Self::default();
+        let chosen = |domain: &str| domains.iter().any(|d| d.name() == domain);
+        let all = continuation_prompts(data, Part::Train, PROMPTS, SAMPLES)?;
+        for prompts in all.iter().filter(|prompts| chosen(prompts.domain.as_str())) {
+            let beginnings = prompts.tokens(tokenizer)?;
+            let said = generator.generate(&beginnings, prompts.continuing(), &mut |_| ())?;
+            for (beginning, samples) in beginnings.iter().zip(said) {
+                for said in samples {
+                    let scores = score_text(&scorer, &tokenizer.decode(&said))?;
+                    let toxicity = scores.get(Category::Toxicity).unwrap_or(0.0);
+                    if toxicity > TOXIC {
+                        continued.toxic.push(masked(beginning, &said));
+                    } else if toxicity < MILD {
+                        continued.mild.push(masked(beginning, &said));
+                    }
+                }
+            }
+        }
+        Ok(continued)
+    }
+}
+
+fn masked(beginning: &[u32], said: &[u32]) -> Masked {
+    let tokens = [beginning, said].concat();
+    let mask = (0..tokens.len()).map(|at| at >= beginning.len() && at > 0).collect();
+    Masked { tokens, mask }
+}
