@@ -1,4 +1,4 @@
-//! The offline side: what a model says about texts, measured.
+//! The offline side: adapters are made, and what a model says is measured with and without them.
 //!
 //! Nothing here serves. Data sets are read from the folder that the caller names, and no text of
 //! theirs leaves this crate, neither in reports nor in errors.

@@ -39,7 +39,7 @@ pub(crate) struct TrainArgs {
     /// Folder of data sets.
     #[arg(long, env = "LETHE_DATA", value_name = "DIR")]
     data: PathBuf,
-    /// Folder of the run: log, checkpoint and, at the end, the adapter in PEFT's format.
+    /// Folder of the run: its log, its checkpoint and, at the end, the adapter in PEFT's format.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Goes on with the run that is in the folder.
@@ -78,9 +78,9 @@ impl TrainArgs {
             return Err(error.context("the log is not complete"));
         }
         let config = model.checkpoint().config();
-        trained.lora.save_as(&folder.adapter(), config, Element::Bf16)?;
+        trained.lora.save_as(&folder.0, config, Element::Bf16)?;
         let card = card::new(&run, &model, &dataset)?;
-        card::write(&card, &folder.adapter())?;
+        card::write(&card, &folder.0)?;
         let drift = trained.best.drift;
         println!(
             "{}: step {}, perplexity x{:.4}, KL {:.4}",
@@ -116,10 +116,6 @@ struct RunFolder(PathBuf);
 impl RunFolder {
     fn checkpoint(&self) -> PathBuf {
         self.0.join("checkpoint.safetensors")
-    }
-
-    fn adapter(&self) -> PathBuf {
-        self.0.join("adapter")
     }
 
     /// The log with the records of the first `steps` steps; what was written after the checkpoint
