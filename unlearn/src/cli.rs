@@ -7,6 +7,7 @@ mod device;
 mod eval;
 mod matrix;
 mod merge;
+mod peer;
 mod progress;
 mod report;
 mod results;

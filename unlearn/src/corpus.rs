@@ -23,5 +23,6 @@ pub(crate) use part::key;
 pub(crate) use part::letters;
 pub use redditbias::{biased, split_digest, unbiased};
 pub use text::Text;
+pub(crate) use text::runs;
 pub use toxic_spans::toxic_spans;
 pub use wikitext::{wikitext, wikitext_guard};

@@ -117,16 +117,7 @@ impl Rotation {
     /// # Panics
     /// If `position` is beyond the table.
     pub fn apply(&self, row: &mut [f32], position: usize) {
-        let at = position * self.half;
-        let (cos, sin) = (&self.cos[at..][..self.half], &self.sin[at..][..self.half]);
-        for head in row.chunks_exact_mut(2 * self.half) {
-            let (first, second) = head.split_at_mut(self.half);
-            for i in 0..self.half {
-                let (a, b) = (first[i], second[i]);
-                first[i] = a * cos[i] - b * sin[i];
-                second[i] = b * cos[i] + a * sin[i];
-            }
-        }
+        self.turn(row, position, |sin| sin);
     }
 
     /// Rotates every head of `row` back from `position`, in place.
@@ -134,14 +125,19 @@ impl Rotation {
     /// # Panics
     /// If `position` is beyond the table.
     pub fn undo(&self, row: &mut [f32], position: usize) {
+        self.turn(row, position, |sin| -sin);
+    }
+
+    #[inline(always)]
+    fn turn(&self, row: &mut [f32], position: usize, signed: impl Fn(f32) -> f32) {
         let at = position * self.half;
         let (cos, sin) = (&self.cos[at..][..self.half], &self.sin[at..][..self.half]);
         for head in row.chunks_exact_mut(2 * self.half) {
             let (first, second) = head.split_at_mut(self.half);
             for i in 0..self.half {
-                let (a, b) = (first[i], second[i]);
-                first[i] = a * cos[i] + b * sin[i];
-                second[i] = b * cos[i] - a * sin[i];
+                let (a, b, sin) = (first[i], second[i], signed(sin[i]));
+                first[i] = a * cos[i] - b * sin;
+                second[i] = b * cos[i] + a * sin;
             }
         }
     }

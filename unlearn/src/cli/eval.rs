@@ -15,8 +15,9 @@ use unlearn::evaluation::{Amount, Exam, Report, Sheet, Source, Test, read_text, 
 
 use super::base::BaseArgs;
 use super::base::adapters::{AdapterSet, FolderArgs, Seeds};
+use super::peer::Peer;
 use examiner::{Examiner, Precision};
-use judges::{Judges, Peer};
+use judges::Judges;
 use remote::RemoteArgs;
 
 #[derive(Debug, Args)]

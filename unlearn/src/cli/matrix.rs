@@ -11,8 +11,9 @@ use unlearn::evaluation::{Amount, Exam, Report, Row, Sheet, Source, Table, read_
 use super::base::BaseArgs;
 use super::base::adapters::{AdapterSet, FolderArgs};
 use super::eval::examiner::Examiner;
-use super::eval::judges::{Judges, Peer};
+use super::eval::judges::Judges;
 use super::eval::write_json;
+use super::peer::Peer;
 use run::{MatrixRun, TableRun};
 
 #[derive(Debug, Args)]

@@ -16,6 +16,19 @@ pub(super) fn collapsed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The bytes of each run of characters of a kind.
+pub(crate) fn runs(text: &str, is_of_kind: impl Fn(char) -> bool) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (at, character) in text.char_indices().filter(|(_, c)| is_of_kind(*c)) {
+        let end = at + character.len_utf8();
+        match runs.last_mut() {
+            Some(run) if run.end == at => run.end = end,
+            Some(_) | None => runs.push(at..end),
+        }
+    }
+    runs
+}
+
 /// Where `needle` first occurs in `text`, letters being equal whatever their case; in bytes.
 pub(super) fn find_ignoring_case(text: &str, needle: &str) -> Option<Range<usize>> {
     let needle: Vec<char> = needle.chars().flat_map(char::to_lowercase).collect();

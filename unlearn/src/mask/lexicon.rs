@@ -6,7 +6,7 @@ use std::ops::Range;
 use model::{Tokenizer, TokenizerError};
 
 use super::{Masked, overlap, phrase};
-use crate::corpus::Text;
+use crate::corpus::{Text, runs};
 
 /// A word that is marked less often says nothing.
 const FEWEST_MARKS: usize = 5;
@@ -69,15 +69,7 @@ pub fn lexicon(
 
 /// The words of a text, in bytes: runs of letters.
 fn words(text: &str) -> Vec<Range<usize>> {
-    let mut words: Vec<Range<usize>> = Vec::new();
-    for (at, character) in text.char_indices().filter(|(_, c)| c.is_alphabetic()) {
-        let end = at + character.len_utf8();
-        match words.last_mut() {
-            Some(word) if word.end == at => word.end = end,
-            Some(_) | None => words.push(at..end),
-        }
-    }
-    words
+    runs(text, char::is_alphabetic)
 }
 
 #[cfg(test)]

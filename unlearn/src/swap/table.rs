@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use crate::corpus::Domain;
+use crate::corpus::{Domain, runs};
 
 /// Sections of lines of words; `#` begins a remark.
 const WORDS: &str = include_str!("groups.txt");
@@ -144,15 +144,7 @@ impl Table {
 
 /// Runs of letters and digits.
 pub(super) fn words(text: &str) -> Vec<Range<usize>> {
-    let mut words: Vec<Range<usize>> = Vec::new();
-    for (at, character) in text.char_indices().filter(|(_, c)| c.is_alphanumeric()) {
-        let end = at + character.len_utf8();
-        match words.last_mut() {
-            Some(word) if word.end == at => word.end = end,
-            Some(_) | None => words.push(at..end),
-        }
-    }
-    words
+    runs(text, char::is_alphanumeric)
 }
 
 #[cfg(test)]

@@ -1,34 +1,14 @@
 //! Who judges what a model says.
 
 use std::cell::RefCell;
-use std::str::FromStr;
 
 use adapters::Digest;
 use adapters::card::Word;
-use anyhow::bail;
 use gateway_toxicity::{FastScorer, Scorer};
 use unlearn::evaluation::{Prompts, Sheet, Test};
 use unlearn::scorer::evaluation::{Judge, Program};
 
-/// A program's name in the report, and how it is started.
-#[derive(Debug, Clone)]
-pub(crate) struct Peer {
-    name: String,
-    command: String,
-}
-
-impl FromStr for Peer {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Self> {
-        match text.split_once('=') {
-            Some((name, command)) if !command.trim().is_empty() => {
-                Ok(Self { name: name.to_owned(), command: command.to_owned() })
-            }
-            _ => bail!("a program is written NAME=COMMAND"),
-        }
-    }
-}
+use crate::cli::peer::Peer;
 
 /// The scorer of the gateway, and a program where one was named.
 pub(crate) struct Judges {

@@ -1,14 +1,15 @@
 //! `lethe-unlearn scorer eval`
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 use gateway_toxicity::{FastScorer, Scorer, encoder};
 use unlearn::evaluation::read_bytes;
 use unlearn::scorer::evaluation::{Card, Judge, Program, Tests, WordList};
 use unlearn::scorer::{data, lexicon};
+
+use crate::cli::peer::Peer;
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
@@ -25,26 +26,6 @@ pub(crate) struct EvalArgs {
     /// Writes the results here: card.json, card.md and reliability.svg.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-}
-
-/// A program's name in the report and how it is started.
-#[derive(Debug, Clone)]
-struct Peer {
-    name: String,
-    command: String,
-}
-
-impl FromStr for Peer {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Self> {
-        match text.split_once('=') {
-            Some((name, command)) if !command.trim().is_empty() => {
-                Ok(Self { name: name.to_owned(), command: command.to_owned() })
-            }
-            _ => bail!("a peer is written NAME=COMMAND"),
-        }
-    }
 }
 
 impl EvalArgs {
