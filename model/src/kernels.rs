@@ -6,12 +6,12 @@
 //! for bit, and none of them mixes rows: a row's result never depends on the batch around it.
 
 pub(crate) mod attention;
-pub mod brain;
 pub mod elementwise;
 pub mod lanes;
 pub mod linear;
 pub mod low_rank;
 pub mod packed;
+pub mod panels;
 pub mod pool;
 
 pub(crate) mod disjoint;

@@ -11,41 +11,50 @@ use candle_core::{
 };
 
 use super::cpu;
-use crate::kernels::brain::BrainMatrix;
+use crate::kernels::panels::{PanelMatrix, Precision};
 
 /// A weight (outputs, inputs).
 #[derive(Debug, Clone)]
 pub(super) enum Frozen {
-    /// In the activations' type.
+    /// In the activations' type, multiplied by candle.
     Exact(Tensor),
-    /// In brain floats, between activations in f32.
-    Brain(Arc<Brain>),
+    /// Between activations in f32 on a CPU, multiplied by kernels of our own.
+    Panels(Arc<Panels>),
 }
 
-/// A weight in brain floats, for both directions.
+/// A weight laid out for both directions.
 #[derive(Debug)]
-pub(super) struct Brain {
-    forward: BrainMatrix,
-    backward: BrainMatrix,
+pub(super) struct Panels {
+    forward: PanelMatrix,
+    backward: PanelMatrix,
 }
 
 impl Frozen {
-    /// Holds a weight that was read in f32.
+    /// Holds a weight that was read in f32, for products in `dtype`.
     ///
-    /// On a CPU, brain floats are taken by kernels of our own; candle would widen each weight at
+    /// candle takes what our kernels do not; but on a CPU it would widen a weight in brain floats at
     /// each product.
     pub(super) fn new(weight: &Tensor, dtype: DType, device: &Device) -> Result<Self> {
-        if dtype != DType::BF16 || !device.is_cpu() {
-            return Ok(Self::Exact(weight.to_dtype(dtype)?.to_device(device)?));
-        }
-        if !BrainMatrix::is_supported() {
-            bail!("this processor does not multiply brain floats: use f32");
+        let precision = match dtype {
+            DType::F32 if device.is_cpu() => Precision::F32,
+            DType::BF16 if device.is_cpu() => Precision::Brain,
+            _ => return Ok(Self::Exact(weight.to_dtype(dtype)?.to_device(device)?)),
+        };
+        match (precision.is_supported(), precision) {
+            (false, Precision::F32) => return Ok(Self::Exact(weight.clone())),
+            (false, Precision::Brain) => {
+                bail!("this processor does not multiply brain floats: use f32")
+            }
+            (true, _) => {}
         }
         let (outputs, inputs) = weight.dims2()?;
         let values: Vec<f32> = weight.flatten_all()?.to_vec1()?;
-        Ok(Self::Brain(Arc::new(Brain {
-            forward: BrainMatrix::new(outputs, inputs, |o, i| values[o * inputs + i]),
-            backward: BrainMatrix::new(inputs, outputs, |i, o| values[o * inputs + i]),
+        let layout = |outputs, inputs, at: &(dyn Fn(usize, usize) -> f32 + Sync)| {
+            PanelMatrix::new(precision, outputs, inputs, at)
+        };
+        Ok(Self::Panels(Arc::new(Panels {
+            forward: layout(outputs, inputs, &|o, i| values[o * inputs + i]),
+            backward: layout(inputs, outputs, &|i, o| values[o * inputs + i]),
         })))
     }
 
@@ -54,7 +63,7 @@ impl Frozen {
         let x = x.contiguous()?;
         match self {
             Self::Exact(weight) => x.apply_op1(Exact { weight: weight.clone() }),
-            Self::Brain(brain) => x.apply_op1(BrainProduct { brain: brain.clone() }),
+            Self::Panels(panels) => x.apply_op1(PanelProduct { panels: panels.clone() }),
         }
     }
 }
@@ -108,41 +117,41 @@ impl CustomOp1 for Exact {
     }
 }
 
-struct BrainProduct {
-    brain: Arc<Brain>,
+struct PanelProduct {
+    panels: Arc<Panels>,
 }
 
-impl CustomOp1 for BrainProduct {
+impl CustomOp1 for PanelProduct {
     fn name(&self) -> &'static str {
-        "brain-linear"
+        "panel-linear"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        multiply(&self.brain.forward, x, layout)
+        multiply(&self.panels.forward, x, layout)
     }
 
     /// `dX = dY W`.
     fn bwd(&self, _: &Tensor, _: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let backward = Backward { brain: self.brain.clone() };
+        let backward = Backward { panels: self.panels.clone() };
         dy.contiguous()?.apply_op1_no_bwd(&backward).map(Some)
     }
 }
 
 struct Backward {
-    brain: Arc<Brain>,
+    panels: Arc<Panels>,
 }
 
 impl CustomOp1 for Backward {
     fn name(&self) -> &'static str {
-        "brain-linear-backward"
+        "panel-linear-backward"
     }
 
     fn cpu_fwd(&self, dy: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        multiply(&self.brain.backward, dy, layout)
+        multiply(&self.panels.backward, dy, layout)
     }
 }
 
-fn multiply(matrix: &BrainMatrix, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+fn multiply(matrix: &PanelMatrix, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
     let (rows, inputs) = layout.shape().dims2()?;
     if inputs != matrix.inputs() {
         bail!("a linear layer of width {} cannot take rows of width {inputs}", matrix.inputs());
