@@ -54,20 +54,23 @@ pub enum ShippedFault {
 }
 
 impl Catalogue {
-    /// Loads every adapter folder directly below the root under the folder's name, unless an
-    /// earlier run had written a state: what an operator unloaded stays unloaded.
+    /// Loads every adapter folder directly below the root under the folder's name, once: what an
+    /// operator has unloaded since, or loaded under another name, is left alone.
     ///
-    /// Returns those that could not be loaded.
+    /// Returns those that could not be loaded; they are tried again at the next start.
     ///
     /// # Errors
     /// [`CatalogueError::Root`] if the root cannot be listed.
     pub fn load_shipped(&self) -> Result<Vec<ShippedFault>, CatalogueError> {
-        if self.changes().state.found() {
-            return Ok(Vec::new());
-        }
         let folders =
             Folder::folders_with(&self.root, CONFIG_FILE).map_err(CatalogueError::Root)?;
-        Ok(folders.into_iter().filter_map(|folder| self.ship(folder).err()).collect())
+        let is_new = |folder: &String| {
+            let state = &self.changes().state;
+            let is_loaded = state.entries().values().any(|entry| entry.source == *folder);
+            !is_loaded && !state.was_offered(folder)
+        };
+        let new = folders.into_iter().filter(is_new);
+        Ok(new.filter_map(|folder| self.ship(folder).err()).collect())
     }
 
     fn ship(&self, folder: String) -> Result<(), ShippedFault> {
@@ -75,10 +78,9 @@ impl Catalogue {
             Ok(name) => name,
             Err(reason) => return Err(ShippedFault::Name { folder, reason }),
         };
-        match self.load(&name, &folder, Expected::Absent) {
-            Ok(_) => Ok(()),
-            Err(reason) => Err(ShippedFault::Refused { name, reason }),
-        }
+        let loaded = self.load(&name, &folder, Expected::Absent);
+        let kept = loaded.and_then(|_| Ok(self.changes().state.offer(folder)?));
+        kept.map_err(|reason| ShippedFault::Refused { name, reason })
     }
 
     /// Loads every adapter of the state, in order of names.

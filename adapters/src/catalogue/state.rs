@@ -1,6 +1,6 @@
 //! The set of loaded adapters on disk, so that a restart finds it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -27,8 +27,9 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct State {
     path: Option<PathBuf>,
-    found: bool,
     entries: BTreeMap<AdapterName, Entry>,
+    /// Shipped folders that were loaded once by themselves.
+    offered: BTreeSet<String>,
 }
 
 /// Why the state cannot be read or written. No message holds a path.
@@ -57,25 +58,29 @@ struct Document {
     #[serde(rename = "schema")]
     _schema: Schema,
     adapters: Unique<Entry>,
+    /// Not in states of programs that did not keep it.
+    #[serde(default)]
+    offered: BTreeSet<String>,
 }
 
 #[derive(Serialize)]
 struct DocumentView<'a> {
     schema: Schema,
     adapters: &'a BTreeMap<AdapterName, Entry>,
+    offered: &'a BTreeSet<String>,
 }
 
 impl State {
     /// The state at `path`; empty if nothing was written there yet.
     pub(super) fn open(path: Option<PathBuf>) -> Result<Self, StateError> {
         let bytes = path.as_deref().map(read).transpose()?.flatten();
-        let entries = bytes.as_deref().map(parse).transpose()?.unwrap_or_default();
-        Ok(Self { path, found: bytes.is_some(), entries })
+        let (entries, offered) = bytes.as_deref().map(parse).transpose()?.unwrap_or_default();
+        Ok(Self { path, entries, offered })
     }
 
-    /// Whether an earlier run had written a state.
-    pub(super) const fn found(&self) -> bool {
-        self.found
+    /// Whether a shipped folder was loaded by itself before.
+    pub(super) fn was_offered(&self, folder: &str) -> bool {
+        self.offered.contains(folder)
     }
 
     pub(super) const fn entries(&self) -> &BTreeMap<AdapterName, Entry> {
@@ -93,15 +98,32 @@ impl State {
             Some(entry) => entries.insert(name.clone(), entry),
             None => entries.remove(name),
         };
-        if let Some(path) = &self.path {
-            let view = DocumentView { schema: Schema, adapters: &entries };
-            let json = serde_json::to_vec_pretty(&view)?;
-            replace_file(path, &json).map_err(StateError::Write)?;
-        }
+        self.write(&entries, &self.offered)?;
         self.entries = entries;
         Ok(())
     }
+
+    /// Remembers that a shipped folder was loaded by itself. Nothing has changed if this fails.
+    pub(super) fn offer(&mut self, folder: String) -> Result<(), StateError> {
+        let mut offered = self.offered.clone();
+        offered.insert(folder);
+        self.write(&self.entries, &offered)?;
+        self.offered = offered;
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        adapters: &BTreeMap<AdapterName, Entry>,
+        offered: &BTreeSet<String>,
+    ) -> Result<(), StateError> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let json = serde_json::to_vec_pretty(&DocumentView { schema: Schema, adapters, offered })?;
+        replace_file(path, &json).map_err(StateError::Write)
+    }
 }
+
+type Saved = (BTreeMap<AdapterName, Entry>, BTreeSet<String>);
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     let file = match File::open(path) {
@@ -114,8 +136,10 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     if bytes.len() as u64 > MAX_BYTES { Err(StateError::TooLarge) } else { Ok(Some(bytes)) }
 }
 
-fn parse(bytes: &[u8]) -> Result<BTreeMap<AdapterName, Entry>, StateError> {
+fn parse(bytes: &[u8]) -> Result<Saved, StateError> {
     let document: Document = serde_json::from_slice(bytes)?;
     let Unique(members) = document.adapters;
-    members.into_iter().map(|(name, entry)| Ok((AdapterName::parse(&name)?, entry))).collect()
+    let entry = |(name, entry): (String, Entry)| Ok((AdapterName::parse(&name)?, entry));
+    let entries = members.into_iter().map(entry).collect::<Result<_, StateError>>()?;
+    Ok((entries, document.offered))
 }

@@ -221,3 +221,17 @@ fn a_shipped_adapter_that_was_unloaded_stays_unloaded() {
     assert!(catalogue.load_shipped().unwrap().is_empty());
     assert_eq!(names(&catalogue), ["b"]);
 }
+
+#[test]
+fn what_is_shipped_later_is_loaded_at_the_next_start() {
+    let house = House::new();
+    let aside = tempfile::tempdir().unwrap();
+    std::fs::rename(house.root().join("b"), aside.path().join("b")).unwrap();
+    let catalogue = house.open().unwrap();
+    assert!(catalogue.load_shipped().unwrap().is_empty());
+    assert_eq!(names(&catalogue), ["a"]);
+    std::fs::rename(aside.path().join("b"), house.root().join("b")).unwrap();
+    let catalogue = house.open().unwrap();
+    assert!(catalogue.load_shipped().unwrap().is_empty());
+    assert_eq!(names(&catalogue), ["a", "b"]);
+}
