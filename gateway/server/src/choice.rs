@@ -50,9 +50,9 @@ pub(crate) fn resolve(
     body: Option<Selection>,
     call: &Call,
 ) -> Result<Choice, ApiError> {
-    let model = model_choice(gateway, served, model)?;
+    let model = model_choice(served, model)?;
     let chosen = Chosen::by(body, call.header.clone(), model, &gateway.policy.default);
-    let house = House { presets: &gateway.policy.presets, catalogue: &served.catalogue };
+    let house = House { presets: &served.presets, catalogue: &served.catalogue };
     let mix = chosen
         .selection
         .expand(&house, gateway.policy.bounds)
@@ -68,7 +68,7 @@ pub(crate) fn resolve(
 /// # Errors
 /// If the settings and the catalogue do not fit together.
 pub(crate) fn default_mix(gateway: &Gateway, served: &Served) -> Result<Mix, ApiError> {
-    let house = House { presets: &gateway.policy.presets, catalogue: &served.catalogue };
+    let house = House { presets: &served.presets, catalogue: &served.catalogue };
     let mix = gateway.policy.default.expand(&house, gateway.policy.bounds);
     mix.map_err(|error| selection_error(&error, "model"))
 }
@@ -77,16 +77,12 @@ pub(crate) fn default_mix(gateway: &Gateway, served: &Served) -> Result<Mix, Api
 ///
 /// # Errors
 /// 404 if there is no such model, adapter or preset.
-pub(crate) fn model_choice(
-    gateway: &Gateway,
-    served: &Served,
-    model: &str,
-) -> Result<ModelChoice, ApiError> {
+pub(crate) fn model_choice(served: &Served, model: &str) -> Result<ModelChoice, ApiError> {
     let choice = ModelChoice::parse(model, &served.engine.model().name)
         .map_err(|error| selection_error(&error, "model"))?;
     let known = match &choice {
         Some(ModelChoice::Alias(name)) => {
-            gateway.policy.presets.contains_key(name) || is_loaded(&served.catalogue, name)
+            served.presets.contains_key(name) || is_loaded(&served.catalogue, name)
         }
         Some(ModelChoice::Base | ModelChoice::Suffix(_)) => true,
         None => false,

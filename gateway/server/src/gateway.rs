@@ -14,7 +14,7 @@ use crate::error::{ApiError, Code};
 use crate::metrics::{Metrics, OTHER, SetLabels};
 use crate::moderation::{Moderation, ModerationError};
 use crate::settings::{
-    Limits, ModerationSettings, Policy, Settings, ShadowSettings, StreamSettings,
+    Limits, ModerationSettings, Policy, Presets, Settings, ShadowSettings, StreamSettings,
 };
 use crate::shadow::Shadow;
 
@@ -22,6 +22,8 @@ use crate::shadow::Shadow;
 pub struct Loaded {
     pub engine: Arc<dyn Engine>,
     pub catalogue: Arc<Catalogue>,
+    /// Named sets that come with the adapters; those of the settings come before them.
+    pub presets: Presets,
     /// What scores prompts and answers.
     pub scorer: Arc<dyn Scorer>,
 }
@@ -47,6 +49,7 @@ pub struct Gateway {
 pub(crate) struct Served {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) presets: Arc<Presets>,
     pub(crate) moderation: Arc<Moderation>,
     /// If any runs are wanted.
     pub(crate) shadow: Option<Arc<Shadow>>,
@@ -96,10 +99,13 @@ impl Gateway {
     pub fn serve(&self, loaded: Loaded) -> Result<(), ModerationError> {
         let moderation = Moderation::start(&self.moderation, loaded.scorer, &self.metrics)?;
         let moderation = Arc::new(moderation);
-        let Loaded { engine, catalogue, .. } = loaded;
+        let Loaded { engine, catalogue, mut presets, .. } = loaded;
+        presets.extend(self.policy.presets.clone());
+        let presets = Arc::new(presets);
         let since = clock::since_epoch().as_secs();
         let shadow = Shadow::start(self.shadow, &engine, &moderation, &self.metrics)?;
-        if self.served.set(Served { engine, catalogue, moderation, shadow, since }).is_ok() {
+        let served = Served { engine, catalogue, presets, moderation, shadow, since };
+        if self.served.set(served).is_ok() {
             self.enter(Phase::Ready);
         }
         Ok(())

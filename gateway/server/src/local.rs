@@ -4,17 +4,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use adapters::{BaseModel, Catalogue, CatalogueSettings, Digest, Limits};
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use gateway_engine::{LocalEngine, LocalSettings};
 use gateway_toxicity::{FastScorer, Scorer, encoder};
+use gateway_wire::selection::ScaleBounds;
 use model::source::{FetchError, ModelSource, ModelStore};
 use model::{Model, ServedPrecision};
 
 use crate::gateway::Loaded;
-use crate::settings::{EngineSettings, ModerationSettings, Precision, Settings};
+use crate::settings::{
+    EngineSettings, ModerationSettings, Precision, Presets, Settings, read_presets,
+};
 
 /// Where adapters that come with the sources lie, from their root.
 const SHIPPED: &str = "adapters/shipped";
+/// Named sets of a folder's adapters, in that folder.
+const PRESETS: &str = "presets.toml";
 
 /// Loads the model, fetching it if it is not there yet, then the adapters and the scorer.
 ///
@@ -31,10 +36,26 @@ pub fn load(settings: &Settings) -> anyhow::Result<Loaded> {
         config: model.checkpoint().config().clone(),
     };
     let engine = LocalEngine::start(model, &engine_settings(settings.engine))?;
-    let catalogue = open_catalogue(settings, base)?;
+    let root = adapter_root(settings, &base.name)?;
+    let presets = open_presets(&root, settings.policy.bounds)?;
+    let catalogue = open_catalogue(settings, root, base)?;
     let scorer = open_scorer(&settings.moderation).context("the scorer cannot be used")?;
     tracing::info!(version = scorer.version(), "scorer loaded");
-    Ok(Loaded { engine: Arc::new(engine), catalogue: Arc::new(catalogue), scorer })
+    Ok(Loaded { engine: Arc::new(engine), catalogue: Arc::new(catalogue), presets, scorer })
+}
+
+/// The presets that come with a folder of adapters, if any do.
+fn open_presets(root: &Path, bounds: ScaleBounds) -> anyhow::Result<Presets> {
+    let text = match std::fs::read_to_string(root.join(PRESETS)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Presets::new()),
+        Err(error) => return Err(error).context("the adapter folder's presets cannot be read"),
+    };
+    let table = text.parse::<toml::Table>().context("the adapter folder's presets are no TOML")?;
+    read_presets(table, bounds).map_err(|faults| {
+        let faults = faults.into_iter().map(|(name, what)| format!("{name}: {what}"));
+        anyhow!("in the adapter folder's presets: {}", faults.collect::<Vec<_>>().join("; "))
+    })
 }
 
 fn open_scorer(settings: &ModerationSettings) -> anyhow::Result<Arc<dyn Scorer>> {
@@ -64,8 +85,11 @@ fn engine_settings(settings: EngineSettings) -> LocalSettings {
     }
 }
 
-fn open_catalogue(settings: &Settings, base: BaseModel) -> anyhow::Result<Catalogue> {
-    let root = adapter_root(settings, &base.name)?;
+fn open_catalogue(
+    settings: &Settings,
+    root: PathBuf,
+    base: BaseModel,
+) -> anyhow::Result<Catalogue> {
     let limits = Limits { adapters: settings.limits.adapters, ..Limits::default() };
     let state = Some(state_file(&settings.home, &base.name, &root)?);
     let catalogue = Catalogue::open(CatalogueSettings { root, state, limits }, base)?;
@@ -101,4 +125,26 @@ fn state_file(home: &Path, model: &str, root: &Path) -> anyhow::Result<PathBuf> 
     let folder = home.join("state");
     std::fs::create_dir_all(&folder).context("the state folder cannot be made")?;
     Ok(folder.join(format!("{name}.json")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_presets_or_none_or_says_what_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let bounds = ScaleBounds { low: -2.0, high: 2.0 };
+        let open = || open_presets(folder.path(), bounds);
+        assert!(open().unwrap().is_empty());
+        let write = |text| std::fs::write(folder.path().join(PRESETS), text).unwrap();
+        write("[balanced]\ngender = 1\nrace = 0.5\n");
+        assert_eq!(open().unwrap()["balanced"].names().collect::<Vec<_>>(), ["gender", "race"]);
+        write("[balanced]\ngender = 9\n[other]\nbalanced = 1\nrace = 'much'\n");
+        let error = open().unwrap_err().to_string();
+        assert!(error.contains("balanced: the scale of gender"), "{error}");
+        assert!(error.contains("other: the scale of race"), "{error}");
+        write("balanced");
+        assert!(open().unwrap_err().to_string().contains("no TOML"));
+    }
 }

@@ -6,6 +6,7 @@
 mod flags;
 mod keys;
 mod moderation;
+mod presets;
 mod reader;
 
 use std::net::SocketAddr;
@@ -18,7 +19,9 @@ use gateway_wire::selection::ScaleBounds;
 pub use flags::{Action, parse_flags};
 pub use keys::{KEYS, Key};
 pub use moderation::{Mode, ModerationPolicy, ModerationSettings, OnFailure};
-pub use reader::{Effective, Presets, Source};
+pub use presets::Presets;
+pub(crate) use presets::read_presets;
+pub use reader::{Effective, Source};
 
 use reader::Reader;
 

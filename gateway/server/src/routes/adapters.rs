@@ -87,7 +87,7 @@ pub(super) async fn unload_adapter(
 /// A name that may be given to an adapter: no preset has it.
 fn parse_new(gateway: &Gateway, name: &str, param: &'static str) -> Result<AdapterName, ApiError> {
     let invalid = |what: String| ApiError::new(Code::Invalid("invalid_value"), what).at(param);
-    if gateway.policy.presets.contains_key(name) {
+    if gateway.served()?.presets.contains_key(name) {
         return Err(invalid(format!("'{name}' is the name of a preset")));
     }
     AdapterName::parse(name).map_err(|error| invalid(error.to_string()))

@@ -8,20 +8,20 @@ use crate::error::{ApiError, Code};
 use crate::gateway::{Gateway, Served};
 
 pub(super) async fn list(gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().json(List::new(models(&gateway, gateway.served()?))))
+    Ok(HttpResponse::Ok().json(List::new(models(gateway.served()?))))
 }
 
 pub(super) async fn get(
     gateway: Data<Gateway>,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let model = models(&gateway, gateway.served()?).into_iter().find(|model| model.id == *id);
+    let model = models(gateway.served()?).into_iter().find(|model| model.id == *id);
     let unknown = || ApiError::new(Code::ModelNotFound, "there is no such model").at("model");
     Ok(HttpResponse::Ok().json(model.ok_or_else(unknown)?))
 }
 
 /// The base model, then presets, then adapters, each sorted by name.
-fn models(gateway: &Gateway, served: &Served) -> Vec<Model> {
+fn models(served: &Served) -> Vec<Model> {
     let base = served.engine.model();
     let model = |id: String, parent: Option<String>| Model {
         id,
@@ -32,7 +32,7 @@ fn models(gateway: &Gateway, served: &Served) -> Vec<Model> {
         max_model_len: base.context_tokens,
     };
     let adapters = served.catalogue.list();
-    let presets = gateway.policy.presets.keys().cloned();
+    let presets = served.presets.keys().cloned();
     let named = presets.chain(adapters.iter().map(|adapter| adapter.name.to_string()));
     let mut models = vec![model(base.name.clone(), None)];
     models.extend(named.map(|name| model(name, Some(base.name.clone()))));

@@ -49,7 +49,7 @@ pub(super) async fn detokenize(
 fn serving<'a>(gateway: &'a Gateway, model: Option<&str>) -> Result<&'a Served, ApiError> {
     let served = gateway.served()?;
     if let Some(model) = model {
-        model_choice(gateway, served, model)?;
+        model_choice(served, model)?;
     }
     Ok(served)
 }

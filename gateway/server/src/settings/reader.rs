@@ -11,10 +11,8 @@ use gateway_toxicity::Category;
 use gateway_wire::Selection;
 use gateway_wire::selection::ScaleBounds;
 
+use super::presets::{Presets, read_presets};
 use super::{KEYS, Layers, SettingsError};
-
-/// Named sets of adapters.
-pub type Presets = BTreeMap<String, Selection>;
 
 /// The longest time that can be set.
 const MAX_SECONDS: f64 = 86_400.0;
@@ -193,20 +191,14 @@ impl Reader {
         self.parse(name, what, Vec::new(), parse_thresholds)
     }
 
-    /// Presets: a table of tables from adapter names to scales.
+    /// The file's presets.
     pub(super) fn presets(&mut self, bounds: ScaleBounds) -> Presets {
-        let mut presets = Presets::new();
-        for (name, value) in std::mem::take(&mut self.presets) {
-            match preset(&name, &value, bounds) {
-                Ok(selection) => drop(presets.insert(name, selection)),
-                Err(what) => self.faults.push(format!("presets.{name} (file): {what}")),
-            }
-        }
-        let inner = |preset: &Selection| preset.names().any(|name| presets.contains_key(name));
-        for name in presets.iter().filter(|(_, preset)| inner(preset)).map(|(name, _)| name) {
-            self.faults.push(format!("presets.{name} (file): a preset cannot name a preset"));
-        }
-        presets
+        read_presets(std::mem::take(&mut self.presets), bounds).unwrap_or_else(|faults| {
+            self.faults.extend(
+                faults.into_iter().map(|(name, what)| format!("presets.{name} (file): {what}")),
+            );
+            Presets::new()
+        })
     }
 
     /// The effective values, if there was no fault.
@@ -231,30 +223,6 @@ fn parse_thresholds(text: &str) -> Option<Vec<(Category, f32)>> {
         thresholds.push((category, threshold));
     }
     Some(thresholds)
-}
-
-fn preset(name: &str, value: &toml::Value, bounds: ScaleBounds) -> Result<Selection, String> {
-    Selection::from_named([(name, 1.0)]).map_err(|error| error.to_string())?;
-    let scales = value.as_table().ok_or("it must be a table from adapter names to scales")?;
-    let mut named = Vec::with_capacity(scales.len());
-    for (adapter, scale) in scales {
-        #[expect(clippy::cast_possible_truncation, reason = "scales are f32")]
-        #[expect(clippy::cast_precision_loss, reason = "whole scales are small")]
-        let scale = match scale {
-            toml::Value::Float(number) => *number as f32,
-            toml::Value::Integer(number) => *number as f32,
-            toml::Value::String(_)
-            | toml::Value::Boolean(_)
-            | toml::Value::Datetime(_)
-            | toml::Value::Array(_)
-            | toml::Value::Table(_) => return Err(format!("the scale of {adapter} is no number")),
-        };
-        if !(bounds.low..=bounds.high).contains(&scale) {
-            return Err(format!("the scale of {adapter} is out of bounds"));
-        }
-        named.push((adapter.as_str(), scale));
-    }
-    Selection::from_named(named).map_err(|error| error.to_string())
 }
 
 impl fmt::Display for Source {

@@ -9,10 +9,10 @@ use std::thread::JoinHandle;
 use adapters::lora::{Lora, LowRank};
 use adapters::{AdapterName, BaseModel, Catalogue, CatalogueSettings, Expected, Limits};
 use gateway_engine::scripted::{Script, ScriptedEngine};
-use gateway_server::Gateway;
-use gateway_server::Loaded;
-use gateway_server::settings::{Layers, Settings};
+use gateway_server::settings::{Layers, Presets, Settings};
+use gateway_server::{Gateway, Loaded};
 use gateway_toxicity::scripted::ScriptedScorer;
+use gateway_wire::Selection;
 use model::{Config, Projection, Site};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -57,6 +57,7 @@ impl House {
         let loaded = Loaded {
             engine: Arc::clone(&engine) as _,
             catalogue: Arc::clone(&catalogue),
+            presets: shipped_presets(),
             scorer: Arc::clone(&scorer) as _,
         };
         let running = run(settings(flags), move || Ok(loaded));
@@ -144,6 +145,12 @@ pub(crate) fn settings(flags: &[(&'static str, &str)]) -> Settings {
     let flags = ports.iter().chain(flags);
     layers.flags = flags.map(|(name, value)| (*name, (*value).to_owned())).collect();
     Settings::build(layers).expect("good settings")
+}
+
+/// One preset that the settings replace, and one that they do not know.
+fn shipped_presets() -> Presets {
+    let of = |scale| Selection::from_named([("race", scale)]).expect("a selection");
+    [("balanced", of(0.25)), ("gentle", of(0.5))].map(|(name, set)| (name.to_owned(), set)).into()
 }
 
 /// A chat of one turn with `fields` on top.

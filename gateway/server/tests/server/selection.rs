@@ -44,6 +44,7 @@ fn every_way_of_choosing_gives_the_same_set() {
     let header = [("x-lethe-adapters", "race, gender=0.5")];
     assert_eq!(applied(&house, json!({}), &header), expected);
     assert_eq!(applied(&house, json!({"model": "gender"}), &[]), "gender");
+    assert_eq!(applied(&house, json!({"model": "gentle"}), &[]), "race=0.5", "it is shipped");
     assert_eq!(applied(&house, json!({}), &[]), "");
 }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use gateway_engine::scripted::Script;
 use gateway_server::Loaded;
+use gateway_server::settings::Presets;
 use gateway_toxicity::scripted::POISON;
 use serde_json::json;
 
@@ -146,6 +147,7 @@ fn a_threshold_for_a_category_without_scores_stops_the_start() {
     let loaded = Loaded {
         engine: Arc::clone(&house.engine) as _,
         catalogue: Arc::clone(&house.catalogue),
+        presets: Presets::new(),
         scorer: Arc::clone(&house.scorer) as _,
     };
     let settings = crate::house::settings(&[("moderation.thresholds", "bias/race=0.5")]);
