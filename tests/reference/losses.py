@@ -17,6 +17,8 @@ other_reference = torch.randn(N, V) * 3
 targets = torch.randint(0, V, (N,))
 sequences = torch.tensor([0, 0, 1, 2, 2, 2])
 BETA, STRENGTH, FLOOR, LIMIT, TEMPER = 0.7, 5.0, -4.0, 9.0, 0.5
+LEFT_OUT = [[3], [], [0, 10], [], [5], []]
+NAMING = [[3, 5, 7], [1], [0, 10], [2, 4, 6, 8], [9, 1], [0, 1, 2]]
 
 
 def at_targets(z):
@@ -63,9 +65,18 @@ def mixture(z, y):
 
 def tempered_gap(z, y):
     reference_logs = [F.log_softmax(x, -1) for x in (reference, other_reference)]
-    weights = F.softmax(TEMPER * sum(reference_logs) / 2, -1)
+    weights = TEMPER * sum(reference_logs) / 2
+    for row, columns in enumerate(LEFT_OUT):
+        weights[row, columns] = float("-inf")
+    weights = F.softmax(weights, -1)
     gap = F.log_softmax(z, -1) - F.log_softmax(y, -1)
     return (weights * gap**2).sum(-1).mean()
+
+
+def agreement(z, _):
+    rows = [F.kl_div(F.log_softmax(z[row, columns], -1), F.softmax(reference[row, columns], -1), reduction="sum")
+            for row, columns in enumerate(NAMING)]
+    return sum(rows) / N
 
 
 def expected(loss):
@@ -76,7 +87,7 @@ def expected(loss):
     return {"loss": value.item(), "gradients": [g.tolist() for g in gradients]}
 
 
-losses = [ascent, bounded_ascent, nll, npo, undial, kl, squared_gap, mixture, tempered_gap]
+losses = [ascent, bounded_ascent, nll, npo, undial, kl, squared_gap, mixture, tempered_gap, agreement]
 print(
     json.dumps(
         {
@@ -91,6 +102,8 @@ print(
             "floor": FLOOR,
             "limit": LIMIT,
             "temper": TEMPER,
+            "left_out": LEFT_OUT,
+            "naming": NAMING,
             "expected": {loss.__name__: expected(loss) for loss in losses},
         },
         indent=1,

@@ -4,6 +4,7 @@
 //! other positions get exactly no gradient. `targets` (N) are the tokens that stand there in the
 //! text. Every loss is a scalar to *descend*, in nats.
 
+pub mod agreement;
 pub mod ascent;
 pub mod counterfactual;
 pub mod cross_entropy;

@@ -26,6 +26,25 @@ pub struct Swap {
     pub spans: Vec<(Range<usize>, Range<usize>)>,
 }
 
+impl Swap {
+    /// Where a part of the original lies in the swapped text. A word that was exchanged and lies
+    /// partly in it lies in it whole.
+    #[must_use]
+    pub fn range(&self, part: &Range<usize>) -> Range<usize> {
+        let around =
+            |at: usize| self.spans.iter().find(|(from, _)| from.start < at && at < from.end);
+        let start = around(part.start).map_or_else(|| self.place(part.start), |(_, to)| to.start);
+        let end = around(part.end).map_or_else(|| self.place(part.end), |(_, to)| to.end);
+        start..end
+    }
+
+    /// Where a place outside of exchanged words lies in the swapped text.
+    pub(crate) fn place(&self, at: usize) -> usize {
+        let before = self.spans.iter().rfind(|(from, _)| from.end <= at);
+        before.map_or(at, |(from, to)| at - from.end + to.end)
+    }
+}
+
 /// Has another group take the place of the one that `text` names; `None` if it names none of the
 /// domain.
 ///
@@ -44,6 +63,21 @@ mod tests {
 
     fn swapped(domain: Domain, text: &str) -> String {
         swap(domain, text, &mut Random::new(0)).unwrap().text
+    }
+
+    #[test]
+    fn parts_move_with_the_words_before_them_and_take_exchanged_words_whole() {
+        let text = "A man and his dog saw a Jew";
+        let swap = swap(Domain::Gender, text, &mut Random::new(0)).unwrap();
+        assert_eq!(swap.text, "A woman and her dog saw a Jew");
+        for (part, moved) in
+            [("man", "woman"), ("an", "woman"), ("nd hi", "nd her"), ("dog", "dog")]
+        {
+            let start = text.find(part).unwrap();
+            let range = swap.range(&(start..start + part.len()));
+            assert_eq!(&swap.text[range], moved, "{part}");
+        }
+        assert_eq!(swap.range(&(0..text.len())), 0..swap.text.len());
     }
 
     #[test]

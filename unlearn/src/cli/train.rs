@@ -8,8 +8,11 @@ use adapters::lora::Element;
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use indicatif::ProgressBar;
+use toml::{Table, Value};
 use unlearn::card;
+use unlearn::corpus::Domain;
 use unlearn::evaluation::read_text;
+use unlearn::mask::MaskKind;
 use unlearn::training::{Dataset, Record, Run, Trainer};
 
 use super::base::BaseArgs;
@@ -33,9 +36,8 @@ pub(crate) struct TrainArgs {
     /// Trains again what this card describes.
     #[arg(long, value_name = "FILE")]
     card: Option<PathBuf>,
-    /// Another seed than the run file's.
-    #[arg(long)]
-    seed: Option<u64>,
+    #[command(flatten)]
+    changes: Changes,
     /// Folder of data sets.
     #[arg(long, env = "LETHE_DATA", value_name = "DIR")]
     data: PathBuf,
@@ -95,10 +97,47 @@ impl TrainArgs {
             (None, Some(file)) => card::run_table(&read_text(file)?)?,
             (None, None) => bail!("say what to train with --run"),
         };
+        self.changes.apply(&mut table)?;
+        Ok(Run::read(table)?)
+    }
+}
+
+/// What is otherwise than in the run file. The card has the run as it was.
+#[derive(Debug, Args)]
+struct Changes {
+    /// Another seed than the run file's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Another name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Other domains.
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    domains: Vec<Domain>,
+    /// Another mask of what `ascent` terms push down: for controls.
+    #[arg(long, value_name = "MASK")]
+    forget: Option<MaskKind>,
+}
+
+impl Changes {
+    fn apply(&self, table: &mut Table) -> anyhow::Result<()> {
         if let Some(seed) = self.seed {
             table.insert("seed".into(), i64::try_from(seed)?.into());
         }
-        Ok(Run::read(table)?)
+        if let Some(name) = &self.name {
+            table.insert("name".into(), name.as_str().into());
+        }
+        if !self.domains.is_empty() {
+            let domains: Vec<Value> = self.domains.iter().map(|d| d.name().into()).collect();
+            table.insert("domains".into(), domains.into());
+        }
+        let Some(mask) = self.forget else { return Ok(()) };
+        let terms = table.get_mut("term").and_then(Value::as_array_mut);
+        let terms = terms.into_iter().flatten().filter_map(Value::as_table_mut);
+        let ascents =
+            terms.filter(|term| term.get("loss").is_some_and(|l| l.as_str() == Some("ascent")));
+        ascents.for_each(|term| drop(term.insert("mask".into(), mask.name().into())));
+        Ok(())
     }
 }
 

@@ -1,13 +1,12 @@
 //! What is true of a group by definition, and must stay true: written for this program.
 //!
-//! A file has a part's name in brackets, and below it blocks with an empty line between them. A block
-//! has rows of words, each after a bar, and templates. `{2}` in a template is the second word of a
-//! row, and a template becomes a text for each row of its block. `prefix => right / wrong` is a
-//! probe, any other template a sentence.
+//! A file has templates under each part's name. `prefix => right / wrong` is a probe, any other
+//! template a sentence.
 //!
 //! **Invariant:** no template is in two parts, and no row, known by its first word, is in both the
 //! validation and the test part.
 
+use super::templates::blocks;
 use super::{Domain, Part};
 
 /// A text that one word continues rightly and another wrongly.
@@ -25,14 +24,15 @@ pub struct Probe {
 /// only reported on. There are none for training.
 #[must_use]
 pub fn definitional(domain: Domain, part: Part) -> Vec<Probe> {
-    let texts = blocks(domain, part).into_iter().flat_map(|block| block.texts());
+    let texts = blocks(file(domain), part.name()).into_iter().flat_map(|block| block.texts());
     texts.filter_map(|text| probe(&text)).collect()
 }
 
 /// Sentences to train on, so that what they say stays likely.
 #[must_use]
 pub fn definitional_sentences(domain: Domain) -> Vec<String> {
-    let texts = blocks(domain, Part::Train).into_iter().flat_map(|block| block.texts());
+    let texts =
+        blocks(file(domain), Part::Train.name()).into_iter().flat_map(|block| block.texts());
     texts.filter(|text| probe(text).is_none()).collect()
 }
 
@@ -44,46 +44,6 @@ const fn file(domain: Domain) -> &'static str {
         Domain::ReligionMuslims => include_str!("definitional/religion_muslims.txt"),
         Domain::Orientation => include_str!("definitional/orientation.txt"),
     }
-}
-
-/// Templates and what fills them.
-#[derive(Debug, Default)]
-struct Block {
-    templates: Vec<&'static str>,
-    rows: Vec<Vec<&'static str>>,
-}
-
-impl Block {
-    fn texts(&self) -> Vec<String> {
-        let mut texts = Vec::new();
-        for template in &self.templates {
-            // A block of plain texts has no rows.
-            let rows = if self.rows.is_empty() { &[Vec::new()] } else { self.rows.as_slice() };
-            texts.extend(rows.iter().map(|row| filled(template, row)));
-        }
-        texts
-    }
-}
-
-fn blocks(domain: Domain, part: Part) -> Vec<Block> {
-    let heading = format!("[{}]", part.name());
-    let lines = file(domain).lines().skip_while(|line| *line != heading).skip(1);
-    let mut blocks = vec![Block::default()];
-    for line in lines.take_while(|line| !line.starts_with('[')) {
-        match (line.strip_prefix('|'), blocks.last_mut()) {
-            (Some(row), Some(block)) => block.rows.push(row.split('|').map(str::trim).collect()),
-            (None, Some(block)) if !line.is_empty() => block.templates.push(line),
-            (Some(_) | None, _) => blocks.push(Block::default()),
-        }
-    }
-    blocks
-}
-
-fn filled(template: &str, row: &[&str]) -> String {
-    let numbered = row.iter().enumerate();
-    numbered.fold(template.to_owned(), |text, (index, word)| {
-        text.replace(&format!("{{{}}}", index + 1), word)
-    })
 }
 
 fn probe(text: &str) -> Option<Probe> {
@@ -100,11 +60,11 @@ mod tests {
     use super::*;
 
     fn templates(domain: Domain, part: Part) -> HashSet<&'static str> {
-        blocks(domain, part).into_iter().flat_map(|block| block.templates).collect()
+        blocks(file(domain), part.name()).into_iter().flat_map(|block| block.templates).collect()
     }
 
     fn rows(domain: Domain, part: Part) -> HashSet<&'static str> {
-        let rows = blocks(domain, part).into_iter().flat_map(|block| block.rows);
+        let rows = blocks(file(domain), part.name()).into_iter().flat_map(|block| block.rows);
         rows.map(|row| row[0]).collect()
     }
 
@@ -130,7 +90,7 @@ mod tests {
     fn every_place_of_a_template_is_filled() {
         for domain in Domain::ALL {
             let parts = [Part::Train, Part::Valid, Part::Test];
-            for block in parts.into_iter().flat_map(|part| blocks(domain, part)) {
+            for block in parts.into_iter().flat_map(|part| blocks(file(domain), part.name())) {
                 let unfilled =
                     block.texts().into_iter().find(|text| text.contains(['{', '}', '|']));
                 assert_eq!(unfilled, None, "{domain}");
@@ -152,14 +112,10 @@ mod tests {
     }
 
     #[test]
-    fn a_template_is_filled_from_its_rows() {
-        let rows = vec![vec!["king", "he"], vec!["queen", "she"]];
-        let block = Block { templates: vec!["The {1} says => {2} / it", "Plain"], rows };
-        let texts = block.texts();
-        assert_eq!(texts[1], "The queen says => she / it");
+    fn a_probe_has_a_right_and_a_wrong_word() {
         let expected =
             Probe { prefix: "The king says".into(), right: " he".into(), wrong: " it".into() };
-        assert_eq!(probe(&texts[0]), Some(expected));
-        assert_eq!(probe(&texts[2]), None);
+        assert_eq!(probe("The king says => he / it"), Some(expected));
+        assert_eq!(probe("Plain"), None);
     }
 }

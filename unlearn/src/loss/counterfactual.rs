@@ -3,7 +3,7 @@
 //! Both losses compare what a model says after a text and after the same text with the group
 //! swapped, at positions that say the same in both.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, Result, Tensor, bail};
 use candle_nn::ops;
 
 use super::cross_entropy::{cross_entropy, entropy};
@@ -33,20 +33,37 @@ pub fn mixture(original: &Tensor, swapped: &Tensor, reference: [&Tensor; 2]) -> 
 /// `mean sum_v w_v (log p_v - log p'_v)^2` over aligned positions, with `w` the softmax of the mean
 /// of both base log-probabilities times `temper`: a gap not of the token that stands there alone but
 /// of all that could. At `temper` 1 likely tokens count alone; towards 0 rare ones count too, and
-/// stereotypes are rare.
+/// stereotypes are rare. Columns that `left_out` (N lists) names for a row have no weight there:
+/// the words that name a group must follow the group.
 ///
 /// All are logits (N, V), with exchanged columns as in [`mixture`].
 ///
 /// # Errors
-/// candle's, if shapes do not fit.
+/// candle's, if shapes do not fit or a column is outside the vocabulary.
 pub fn tempered_gap(
     original: &Tensor,
     swapped: &Tensor,
     reference: [&Tensor; 2],
     temper: f64,
+    left_out: &[&[u32]],
 ) -> Result<Tensor> {
     let [one, two] = reference.map(|logits| ops::log_softmax(&logits.detach(), D::Minus1));
-    let weights = ops::softmax(&((one? + two?)? * (temper / 2.0))?, D::Minus1)?;
+    let weights = ((one? + two?)? * (temper / 2.0))?;
+    let weights = ops::softmax(&without(&weights, left_out)?, D::Minus1)?;
     let gap = (ops::log_softmax(original, D::Minus1)? - ops::log_softmax(swapped, D::Minus1)?)?;
     (weights * gap.sqr()?)?.sum(D::Minus1)?.mean_all()
+}
+
+/// Logits (N, V) with minus infinity in the columns of each row's list.
+fn without(logits: &Tensor, left_out: &[&[u32]]) -> Result<Tensor> {
+    let (rows, width) = logits.dims2()?;
+    let inside = |column: &u32| (*column as usize) < width;
+    if left_out.len() != rows || !left_out.iter().copied().flatten().all(inside) {
+        bail!("{rows} rows need as many lists of columns below {width}");
+    }
+    let mut values: Vec<f32> = logits.flatten_all()?.to_vec1()?;
+    for (row, columns) in values.chunks_exact_mut(width).zip(left_out) {
+        columns.iter().for_each(|column| row[*column as usize] = f32::NEG_INFINITY);
+    }
+    Tensor::from_vec(values, (rows, width), logits.device())
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{Device, Result, Tensor, Var};
 use serde::Deserialize;
 
+use super::agreement::agreement;
 use super::ascent::ascent;
 use super::counterfactual::{mixture, squared_gap, tempered_gap};
 use super::kl::kl;
@@ -26,6 +27,8 @@ struct Fixture {
     floor: f64,
     limit: f64,
     temper: f64,
+    left_out: Vec<Vec<u32>>,
+    naming: Vec<Vec<u32>>,
     expected: BTreeMap<String, Expected>,
 }
 
@@ -63,7 +66,12 @@ impl Fixture {
             "mixture" => mixture(z, y, [&reference, &tensor(&self.other_reference)]),
             "tempered_gap" => {
                 let reference = [&reference, &tensor(&self.other_reference)];
-                tempered_gap(z, y, reference, self.temper)
+                let left_out: Vec<_> = self.left_out.iter().map(Vec::as_slice).collect();
+                tempered_gap(z, y, reference, self.temper, &left_out)
+            }
+            "agreement" => {
+                let naming: Vec<_> = self.naming.iter().map(Vec::as_slice).collect();
+                agreement(z, &reference, &naming)
             }
             other => candle_core::bail!("no loss is called {other}"),
         }
@@ -77,7 +85,7 @@ impl Fixture {
 #[test]
 fn losses_and_gradients_are_pytorchs() {
     let fixture = fixture();
-    assert_eq!(fixture.expected.len(), 9);
+    assert_eq!(fixture.expected.len(), 10);
     for (name, expected) in &fixture.expected {
         let inputs =
             [&fixture.logits, &fixture.other].map(|v| Var::from_tensor(&tensor(v)).unwrap());
@@ -131,4 +139,14 @@ fn a_loss_at_its_goal_is_0() {
     assert!(fixture.scalar("kl", &reference, &reference).abs() < 1e-5);
     let same = mixture(&reference, &reference, [&reference, &reference]).unwrap();
     assert!(same.to_scalar::<f32>().unwrap().abs() < 1e-5);
+}
+
+#[test]
+fn only_columns_of_the_vocabulary_can_be_left_out() {
+    let logits = Tensor::zeros((2, 4), candle_core::DType::F32, &Device::Cpu).unwrap();
+    let gap =
+        |left_out: &[&[u32]]| tempered_gap(&logits, &logits, [&logits, &logits], 0.5, left_out);
+    assert!(gap(&[&[3], &[]]).is_ok());
+    assert!(gap(&[&[4], &[]]).is_err());
+    assert!(gap(&[&[0]]).is_err());
 }

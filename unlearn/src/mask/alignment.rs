@@ -49,8 +49,7 @@ pub(super) fn align(
 
 /// Where a place at or after the end of the first exchanged word lies in the swapped text.
 fn moved(swap: &Swap, at: usize) -> Option<usize> {
-    let (from, to) = swap.spans.iter().rfind(|(from, _)| from.end <= at)?;
-    Some(at - from.end + to.end)
+    swap.spans.first().filter(|(from, _)| from.end <= at).map(|_| swap.place(at))
 }
 
 /// Each token by where it ends, and by its number among those that end there: several tokens can be

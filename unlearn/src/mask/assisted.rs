@@ -65,6 +65,7 @@ mod tests {
                 at(5, 6, false),
             ],
             exchanged: Vec::new(),
+            naming: Vec::new(),
         };
         let masks = assisted(&[pair.clone(), pair.clone()], &mut Ids, 0.199).unwrap();
         assert_eq!(masks[0], masks[1]);

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use model::{Control, Tokenizer, TokenizerError};
 
 use super::alignment::{Aligned, align};
-use super::{MaskError, phrase, tokens};
+use super::{MaskError, Masked, phrase, tokens};
 use crate::corpus::{Domain, Text};
 use crate::random::Random;
 use crate::swap::Exchange;
@@ -25,6 +25,15 @@ pub struct Pair {
     /// Ids that stand for each other when these groups change places: their words that are single
     /// tokens, with a space in front or not and in every case. An id occurs once.
     pub exchanged: Vec<(u32, u32)>,
+    /// Ids of all words of these groups that are single tokens, exchanged or not, each once.
+    pub naming: Vec<u32>,
+}
+
+/// What two groups are called, in ids.
+#[derive(Debug, Clone, Default)]
+struct Names {
+    exchanged: Vec<(u32, u32)>,
+    naming: Vec<u32>,
 }
 
 /// Makes [`Pair`]s. It keeps the ids of groups that it has seen.
@@ -32,14 +41,14 @@ pub struct Pair {
 pub struct Pairing<'a> {
     tokenizer: &'a Tokenizer,
     max_tokens: usize,
-    exchanged: HashMap<Exchange, Vec<(u32, u32)>>,
+    names: HashMap<Exchange, Names>,
 }
 
 impl<'a> Pairing<'a> {
     /// Texts are cut to `max_tokens`.
     #[must_use]
     pub fn new(tokenizer: &'a Tokenizer, max_tokens: usize) -> Self {
-        Self { tokenizer, max_tokens, exchanged: HashMap::new() }
+        Self { tokenizer, max_tokens, names: HashMap::new() }
     }
 
     /// Puts a text beside itself with another group named; `None` if it names no group of the
@@ -55,44 +64,41 @@ impl<'a> Pairing<'a> {
     ) -> Result<Option<Pair>, MaskError> {
         let Some(exchange) = Exchange::draw(domain, &text.text, random) else { return Ok(None) };
         let swap = exchange.apply(&text.text);
-        let exchanged = match self.exchanged.entry(exchange) {
+        let names = match self.names.entry(exchange) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(exchanged(self.tokenizer, &exchange)?),
+            Entry::Vacant(new) => new.insert(names(self.tokenizer, &exchange)?),
         };
         let mut original = tokens(self.tokenizer, &text.text)?;
         let mut swapped = tokens(self.tokenizer, &swap.text)?;
         original.truncate(self.max_tokens);
         swapped.truncate(self.max_tokens);
-        let aligned = align(&swap, &original, &swapped, exchanged);
+        let aligned = align(&swap, &original, &swapped, &names.exchanged);
         if aligned.is_empty() {
             return Ok(None);
         }
         let masked = phrase(self.tokenizer, text, self.max_tokens)?;
         let swapped = swapped.into_iter().map(|(id, _)| id).collect();
-        let exchanged = exchanged.clone();
-        Ok(Some(Pair { tokens: masked.tokens, swapped, mask: masked.mask, aligned, exchanged }))
+        let Masked { tokens, mask } = masked;
+        let Names { exchanged, naming } = names.clone();
+        Ok(Some(Pair { tokens, swapped, mask, aligned, exchanged, naming }))
     }
 }
 
-/// The ids that stand for each other when two groups change places.
-fn exchanged(
-    tokenizer: &Tokenizer,
-    exchange: &Exchange,
-) -> Result<Vec<(u32, u32)>, TokenizerError> {
-    let mut pairs = Vec::new();
+/// The ids of the words that stand for each other when two groups change places.
+fn names(tokenizer: &Tokenizer, exchange: &Exchange) -> Result<Names, TokenizerError> {
+    let mut names = Names::default();
     let mut seen = HashSet::new();
     for (one, other) in exchange.words() {
         for space in ["", " "] {
             let one = single(tokenizer, &format!("{space}{one}"))?;
             let other = single(tokenizer, &format!("{space}{other}"))?;
             let both = one.zip(other).filter(|(one, other)| one != other);
-            if let Some(ids) = both.filter(|(a, b)| !seen.contains(a) && !seen.contains(b)) {
-                seen.extend([ids.0, ids.1]);
-                pairs.push(ids);
-            }
+            names.exchanged.extend(both.filter(|(a, b)| !seen.contains(a) && !seen.contains(b)));
+            let new = one.into_iter().chain(other).filter(|id| seen.insert(*id));
+            names.naming.extend(new);
         }
     }
-    Ok(pairs)
+    Ok(names)
 }
 
 /// The id of a word that is one token.

@@ -8,25 +8,24 @@ use gateway_toxicity::fast::FileError;
 use gateway_toxicity::{Category, FastScorer, ScoreError, score_text};
 use model::checkpoint::CheckpointError;
 use model::kernels::pool::Pool;
-use model::{Model, ModelError, NoDelta, ServedPrecision, TokenizerError};
+use model::{Model, ModelError, NoDelta, ServedPrecision, Tokenizer, TokenizerError};
 
-use crate::corpus::{Domain, Part};
+use crate::corpus::{Domain, Part, Text};
 use crate::evaluation::{DataError, Generator, continuation_prompts};
-use crate::mask::Masked;
 
 /// Beginnings of each domain, at most, and how often each is continued.
-const PROMPTS: usize = 300;
-const SAMPLES: usize = 6;
+const PROMPTS: usize = 200;
+const SAMPLES: usize = 4;
 /// A continuation with a higher score is toxic, one with a lower score mild; those between say
 /// little about either.
 const TOXIC: f32 = 0.6;
 const MILD: f32 = 0.3;
 
-/// Continuations as training takes them: the prompt before, and the continuation masked.
+/// Beginnings with their continuations, which are the part that the texts are about.
 #[derive(Debug, Default)]
 pub(super) struct Continued {
-    pub(super) toxic: Vec<Masked>,
-    pub(super) mild: Vec<Masked>,
+    pub(super) toxic: Vec<Text>,
+    pub(super) mild: Vec<Text>,
 }
 
 /// Why nothing can be continued or judged.
@@ -73,12 +72,13 @@ impl Continued {
             let said = generator.generate(&beginnings, prompts.continuing(), &mut |_| ())?;
             for (beginning, samples) in beginnings.iter().zip(said) {
                 for said in samples {
-                    let scores = score_text(&scorer, &tokenizer.decode(&said))?;
+                    let said = tokenizer.decode(&said);
+                    let scores = score_text(&scorer, &said)?;
                     let toxicity = scores.get(Category::Toxicity).unwrap_or(0.0);
                     if toxicity > TOXIC {
-                        continued.toxic.push(masked(beginning, &said));
+                        continued.toxic.push(text(tokenizer, beginning, &said));
                     } else if toxicity < MILD {
-                        continued.mild.push(masked(beginning, &said));
+                        continued.mild.push(text(tokenizer, beginning, &said));
                     }
                 }
             }
@@ -87,8 +87,10 @@ impl Continued {
     }
 }
 
-fn masked(beginning: &[u32], said: &[u32]) -> Masked {
-    let tokens = [beginning, said].concat();
-    let mask = (0..tokens.len()).map(|at| at >= beginning.len() && at > 0).collect();
-    Masked { tokens, mask }
+fn text(tokenizer: &Tokenizer, beginning: &[u32], said: &str) -> Text {
+    let mut text = tokenizer.decode(beginning);
+    let start = text.len();
+    text.push_str(said);
+    let harmful = std::iter::once(start..text.len()).collect();
+    Text { text, harmful }
 }

@@ -18,6 +18,7 @@ use crate::corpus::{self, Domain, Part, Text};
 use crate::evaluation::{DataError, DenseScorer};
 use crate::mask::{Lexicon, MaskError, MaskKind, Masked, Masker, Pair, Pairing};
 use crate::random::Random;
+use crate::swap::Exchange;
 
 /// Other groups that are drawn for each text.
 const DRAWS: usize = 3;
@@ -171,9 +172,13 @@ impl Reader<'_> {
         match term.source {
             Source::Chat => return self.chats(term.max_tokens),
             Source::Wikitext => return self.passages(term.max_tokens),
-            Source::ToxicContinuations => return Ok(self.continued.toxic.clone()),
-            Source::MildContinuations => return Ok(self.continued.mild.clone()),
-            Source::Biased | Source::Unbiased | Source::ToxicSpans | Source::Definitional => {}
+            Source::Biased
+            | Source::Unbiased
+            | Source::ToxicSpans
+            | Source::Definitional
+            | Source::Descriptive
+            | Source::ToxicContinuations
+            | Source::MildContinuations => {}
         }
         let mut scorer = DenseScorer::new(self.decoder, &NoDelta);
         let mut masker = Masker::new(self.model.tokenizer(), term.max_tokens, seed);
@@ -185,7 +190,11 @@ impl Reader<'_> {
             let texts = self.texts(Source::Unbiased)?.into_iter().map(|(_, text)| text);
             masker = masker.with_harmless(texts.collect());
         }
-        Ok(masker.masks(term.mask, &self.texts(term.source)?, &mut scorer)?)
+        let mut texts = self.texts(term.source)?;
+        if term.swap {
+            texts = with_swapped(texts, &mut Random::new(seed));
+        }
+        Ok(masker.masks(term.mask, &texts, &mut scorer)?)
     }
 
     /// Texts beside their counterfactuals. Where the other group is drawn, several are.
@@ -243,22 +252,66 @@ impl Reader<'_> {
             Source::Biased => of_domains(&|d| corpus::biased(self.data, d, Part::Train))?,
             Source::Unbiased => of_domains(&|d| corpus::unbiased(self.data, d, Part::Train))?,
             Source::Definitional => of_domains(&|domain| {
-                let sentences = corpus::definitional_sentences(domain);
-                Ok(sentences.into_iter().map(plain).collect())
+                Ok(corpus::definitional_sentences(domain).into_iter().map(plain).collect())
+            })?,
+            Source::Descriptive => of_domains(&|domain| {
+                Ok(corpus::descriptive(domain).into_iter().map(plain).collect())
             })?,
             Source::ToxicSpans => general(corpus::toxic_spans(self.data, Part::Train)?),
             Source::Wikitext => {
                 general(corpus::wikitext(self.data)?.into_iter().map(plain).collect())
             }
-            // These are tokens already.
-            Source::ToxicContinuations | Source::MildContinuations => Vec::new(),
+            Source::ToxicContinuations => general(self.continued.toxic.clone()),
+            Source::MildContinuations => general(self.continued.mild.clone()),
             Source::Chat => general(corpus::chat(Part::Train).into_iter().map(plain).collect()),
         })
     }
+}
+
+/// Each text, and after it the same with another group of its domain named.
+fn with_swapped(
+    texts: Vec<(Option<Domain>, Text)>,
+    random: &mut Random,
+) -> Vec<(Option<Domain>, Text)> {
+    let both = |(domain, text): (Option<Domain>, Text)| {
+        let exchange = domain.and_then(|domain| Exchange::draw(domain, &text.text, random));
+        let swapped = exchange.map(|exchange| {
+            let swap = exchange.apply(&text.text);
+            let harmful = text.harmful.iter().map(|harmful| swap.range(harmful)).collect();
+            (domain, Text { text: swap.text, harmful })
+        });
+        std::iter::once((domain, text)).chain(swapped).collect::<Vec<_>>()
+    };
+    texts.into_iter().flat_map(both).collect()
 }
 
 /// Tokens of which all but the first count.
 fn whole(tokens: &[u32]) -> Masked {
     let mask = (0..tokens.len()).map(|at| at > 0).collect();
     Masked { tokens: tokens.to_vec(), mask }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_names_a_group_is_also_read_with_another() {
+        let text = |domain, text: &str| {
+            let harmful = std::iter::once(text.len() - 5..text.len()).collect();
+            (domain, Text { text: text.to_owned(), harmful })
+        };
+        let gender = Some(Domain::Gender);
+        let texts = vec![
+            text(gender, "my sister reads"),
+            text(gender, "it rains"),
+            text(None, "she reads"),
+        ];
+        let read = with_swapped(texts, &mut Random::new(0));
+        for (_, Text { text, harmful }) in &read {
+            assert_eq!(harmful[0].end, text.len(), "{text}");
+        }
+        let read: Vec<_> = read.iter().map(|(_, text)| text.text.as_str()).collect();
+        assert_eq!(read, ["my sister reads", "my brother reads", "it rains", "she reads"]);
+    }
 }

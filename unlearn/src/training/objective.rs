@@ -8,6 +8,7 @@ use super::batch::{Batch, Tape, logits};
 use super::batches::mixed;
 use super::pool::Pool;
 use super::run::{PairLoss, TextLoss};
+use crate::loss::agreement::agreement;
 use crate::loss::ascent::ascent;
 use crate::loss::counterfactual::{mixture, squared_gap, tempered_gap};
 use crate::loss::exchange::exchange;
@@ -212,9 +213,13 @@ impl Scene<'_> {
                 let [one, two] = both(Side::Base)?;
                 mixture(&here, &there, [&one, &two])?
             }
-            PairLoss::TemperedGap { temper } => {
+            PairLoss::TemperedGap { temper, agreement: weight } => {
                 let [one, two] = both(Side::Base)?;
-                tempered_gap(&here, &there, [&one, &two], temper)?
+                let naming = asked.iter().map(|(index, ..)| pairs[*index].naming.as_slice());
+                let naming: Vec<_> = naming.collect();
+                let gap = tempered_gap(&here, &there, [&one, &two], temper, &naming)?;
+                let kept = [agreement(&here, &one, &naming)?, agreement(&there, &two, &naming)?];
+                (gap + ((&kept[0] + &kept[1])? * (weight / 2.0))?)?
             }
         };
         Ok(self.evaluated(loss, tokens))

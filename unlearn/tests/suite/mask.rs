@@ -159,6 +159,9 @@ fn exchanged_ids_stand_for_each_other_once() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), all);
+    let naming: Vec<_> = pair.naming.iter().map(|id| word(*id)).collect();
+    assert!(naming.contains(&" him".to_owned()), "a group's word although nothing stands for it");
+    assert!(ids.iter().all(|id| pair.naming.contains(id)));
 }
 
 #[test]

@@ -127,13 +127,15 @@ fn every_loss_and_mask_trains() {
         ("squared-gap", "biased", "phrase"),
         ("mixture", "unbiased", "all"),
         ("tempered-gap", "unbiased", "all"),
+        ("tempered-gap", "descriptive", "all"),
+        ("kl", "definitional", "all"),
     ] {
         let term = format!(
             "[[term]]\nloss = '{loss}'\ndata = '{data}'\nmask = '{mask}'\nweight = 1\nrows = 2\n"
         );
         let run = run_file(2, 1e-3, &format!("{GUARDS}{term}"));
         let mut losses = 0;
-        let file = format!("{loss}-{mask}");
+        let file = format!("{loss}-{data}-{mask}");
         bench.train_in(&run, &file, &mut |record| losses += record.losses.len()).unwrap();
         assert_eq!(losses, 2, "{loss} {mask}");
     }
@@ -249,7 +251,7 @@ fn a_run_file_is_refused_with_all_its_faults() {
                 [schedule]\nsteps = 0\n\
                 [guards]\nevery = 'often'\n\
                 [[term]]\nloss = 'ascend'\ndata = 'biased'\nweight = 1\n\
-                [[term]]\nloss = 'mixture'\ndata = 'wikitext'\nweight = -1\nmask = 'phrase'\n";
+                [[term]]\nloss = 'mixture'\ndata = 'wikitext'\nweight = -1\nmask = 'phrase'\nswap = true\n";
     let faults = Run::parse(text).unwrap_err().0;
     for part in [
         "name must be",
@@ -262,10 +264,12 @@ fn a_run_file_is_refused_with_all_its_faults() {
         "term 2: weight must be",
         "term 2: its texts name no groups",
         "term 2: its texts have no harmful part",
+        "term 2: swap needs",
+        "term 2: swap is what",
     ] {
         assert!(faults.iter().any(|fault| fault.starts_with(part)), "{part}: {faults:#?}");
     }
-    assert_eq!(faults.len(), 10, "{faults:#?}");
+    assert_eq!(faults.len(), 12, "{faults:#?}");
     let both = format!("{ASCENT}{}", ASCENT.replace("ascent", "negate"));
     let text = run_file(1, 1e-3, ASCENT).table.to_string() + &both;
     assert!(Run::parse(&text).unwrap_err().to_string().contains("negate"));

@@ -14,6 +14,8 @@ pub struct Term {
     pub source: Source,
     /// Which tokens of a text.
     pub mask: MaskKind,
+    /// Whether each text is also read with its group swapped.
+    pub swap: bool,
     /// Texts in a step.
     pub rows: usize,
     /// Longer texts are cut.
@@ -71,6 +73,8 @@ pub enum PairLoss {
     TemperedGap {
         /// How much likelier tokens count for more: from 0 to 1.
         temper: f64,
+        /// Weight of what must follow the group: the distribution among the words that name one.
+        agreement: f64,
     },
 }
 
@@ -110,7 +114,8 @@ impl Loss {
             }
             "tempered-gap" => {
                 let temper = reader.number("temper", 0.0..=1.0).unwrap_or(0.5);
-                return Some(Self::Pairs(PairLoss::TemperedGap { temper }));
+                let agreement = reader.number("agreement", 0.0..=1e6).unwrap_or(0.0);
+                return Some(Self::Pairs(PairLoss::TemperedGap { temper, agreement }));
             }
             "mixture" => return Some(Self::Pairs(PairLoss::Mixture)),
             _ => return None,
@@ -132,6 +137,8 @@ pub enum Source {
     Wikitext,
     /// What is true of the groups by definition.
     Definitional,
+    /// Ordinary sentences about people of the groups.
+    Descriptive,
     /// Ordinary chat requests.
     Chat,
     /// What the base says after harmful beginnings and a toxicity scorer blames.
@@ -141,8 +148,8 @@ pub enum Source {
 }
 
 impl Source {
-    const NAMES: &str = "biased, unbiased, toxic-spans, wikitext, definitional, chat, \
-        toxic-continuations or mild-continuations";
+    const NAMES: &str = "biased, unbiased, toxic-spans, wikitext, definitional, descriptive, \
+        chat, toxic-continuations or mild-continuations";
 
     fn parse(word: &str) -> Option<Self> {
         Some(match word {
@@ -151,6 +158,7 @@ impl Source {
             "toxic-spans" => Self::ToxicSpans,
             "wikitext" => Self::Wikitext,
             "definitional" => Self::Definitional,
+            "descriptive" => Self::Descriptive,
             "chat" => Self::Chat,
             "toxic-continuations" => Self::ToxicContinuations,
             "mild-continuations" => Self::MildContinuations,
@@ -158,16 +166,16 @@ impl Source {
         })
     }
 
-    /// Whether its texts are the base's own, whose continuations are what is masked.
+    /// Whether its texts end as the base itself continued them.
     #[must_use]
     pub const fn is_own(self) -> bool {
         matches!(self, Self::ToxicContinuations | Self::MildContinuations)
     }
 
-    /// Whether its texts have a harmful part.
+    /// Whether its texts have a part that they are about: a phrase, or what the base has said.
     #[must_use]
-    pub const fn is_harmful(self) -> bool {
-        matches!(self, Self::Biased | Self::ToxicSpans)
+    pub const fn has_parts(self) -> bool {
+        self.is_forgotten() || self.is_own()
     }
 
     /// Whether its texts are what is to be forgotten.
@@ -179,7 +187,7 @@ impl Source {
     /// Whether its texts name groups that can be swapped.
     #[must_use]
     pub const fn names_groups(self) -> bool {
-        matches!(self, Self::Biased | Self::Unbiased | Self::Definitional)
+        matches!(self, Self::Biased | Self::Unbiased | Self::Definitional | Self::Descriptive)
     }
 }
 
@@ -203,14 +211,28 @@ impl Term {
         let rows = reader.count("rows", 1..=4096).unwrap_or(4);
         let max_tokens = reader.count("max_tokens", 2..=2048).unwrap_or(48);
         let share = reader.number("share", 0.01..=1.0).unwrap_or(1.0);
+        let swap = reader.flag("swap").unwrap_or(false);
+        if let (true, Some(source)) = (swap, source) {
+            check_swap(source, loss, &mut reader);
+        }
         if let (Some(loss), Some(source)) = (loss, source) {
             check(loss, source, mask, &mut reader);
         }
         reader.finish();
         let (loss, source) = (loss?, source?);
-        let usual = if source.is_harmful() { MaskKind::Phrase } else { MaskKind::All };
+        let usual = if source.has_parts() { MaskKind::Phrase } else { MaskKind::All };
         let mask = mask.unwrap_or(usual);
-        Some(Self { loss, weight: weight?, source, mask, rows, max_tokens, share })
+        Some(Self { loss, weight: weight?, source, mask, swap, rows, max_tokens, share })
+    }
+}
+
+/// What cannot be read with its group swapped.
+fn check_swap(source: Source, loss: Option<Loss>, reader: &mut Reader<'_>) {
+    if !source.names_groups() {
+        reader.fault("swap needs texts that name groups");
+    }
+    if matches!(loss, Some(Loss::Pairs(_))) {
+        reader.fault("swap is what its loss does anyway");
     }
 }
 
@@ -219,13 +241,10 @@ fn check(loss: Loss, source: Source, mask: Option<MaskKind>, reader: &mut Reader
     if matches!(loss, Loss::Pairs(_)) && !source.names_groups() {
         reader.fault("its texts name no groups that could be swapped");
     }
-    let needs_harm =
+    let needs_part =
         matches!(mask, Some(MaskKind::Phrase | MaskKind::Distinctive | MaskKind::Random));
-    if needs_harm && !source.is_harmful() {
+    if needs_part && !source.has_parts() {
         reader.fault("its texts have no harmful part to mask");
-    }
-    if mask.is_some() && source.is_own() {
-        reader.fault("of a continuation all tokens count: it takes no mask");
     }
     if mask == Some(MaskKind::Group) && !source.names_groups() {
         reader.fault("its texts name no groups to mask");
