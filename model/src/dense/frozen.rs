@@ -35,17 +35,16 @@ impl Frozen {
     /// candle takes what our kernels do not; but on a CPU it would widen a weight in brain floats at
     /// each product.
     pub(super) fn new(weight: &Tensor, dtype: DType, device: &Device) -> Result<Self> {
-        let precision = match dtype {
-            DType::F32 if device.is_cpu() => Precision::F32,
-            DType::BF16 if device.is_cpu() => Precision::Brain,
-            _ => return Ok(Self::Exact(weight.to_dtype(dtype)?.to_device(device)?)),
-        };
-        match (precision.is_supported(), precision) {
-            (false, Precision::F32) => return Ok(Self::Exact(weight.clone())),
-            (false, Precision::Brain) => {
-                bail!("this processor does not multiply brain floats: use f32")
+        let is_brain = dtype == DType::BF16;
+        if !device.is_cpu() || !(is_brain || dtype == DType::F32) {
+            return Ok(Self::Exact(weight.to_dtype(dtype)?.to_device(device)?));
+        }
+        let precision = if is_brain { Precision::Brain } else { Precision::F32 };
+        if !precision.is_supported() {
+            if is_brain {
+                bail!("this processor does not multiply brain floats: use f32");
             }
-            (true, _) => {}
+            return Ok(Self::Exact(weight.clone()));
         }
         let (outputs, inputs) = weight.dims2()?;
         let values: Vec<f32> = weight.flatten_all()?.to_vec1()?;
