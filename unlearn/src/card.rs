@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use adapters::card::{Base, Card, CardError, Data, Run as RunOnCard, Schema, Timestamp, Word};
+use adapters::card::{
+    Base, Card, CardError, Data, Measurement, Run as RunOnCard, Schema, Timestamp, Word,
+};
 use adapters::{CARD_FILE, KindName, replace_file};
 use model::Model;
 use serde_json::{Map, Value};
@@ -24,7 +26,7 @@ pub enum TrainedCardError {
     #[error("the card's {0} cannot be written")]
     Field(&'static str),
     /// The operating system refused.
-    #[error("the card cannot be written")]
+    #[error("the card cannot be read or written")]
     Io(#[from] std::io::Error),
 }
 
@@ -76,6 +78,15 @@ pub fn write(card: &Card, folder: &Path) -> Result<(), TrainedCardError> {
     Ok(())
 }
 
+/// Puts what was measured of an adapter into the card in its folder, in the place of what was there.
+///
+/// # Errors
+/// [`TrainedCardError`] if there is no card, or it cannot be written.
+pub fn measured(folder: &Path, evaluation: Vec<Measurement>) -> Result<(), TrainedCardError> {
+    let card = Card::parse(&std::fs::read(folder.join(CARD_FILE))?)?;
+    write(&Card { evaluation, ..card }, folder)
+}
+
 /// The run file that a card was made by.
 ///
 /// # Errors
@@ -93,4 +104,50 @@ fn now() -> Result<Timestamp, TrainedCardError> {
     let second = OffsetDateTime::now_utc().truncate_to_second();
     let text = second.format(&Rfc3339).map_err(|_| TrainedCardError::Field("created"))?;
     Timestamp::parse(&text).map_err(|_| TrainedCardError::Field("created"))
+}
+
+#[cfg(test)]
+mod tests {
+    use adapters::AdapterName;
+
+    use super::*;
+
+    #[test]
+    fn numbers_take_the_place_of_those_in_the_card_and_nothing_else_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let measurement = |delta| Measurement {
+            test: Word::parse("harmful").unwrap(),
+            domain: Word::parse("gender").unwrap(),
+            metric: Word::parse("nll").unwrap(),
+            base: 5.0,
+            adapter: 5.0 + delta,
+            delta,
+            interval: [delta - 0.1, delta + 0.1],
+            items: 7,
+        };
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let card = Card {
+            schema: Schema,
+            name: AdapterName::parse("wark").unwrap(),
+            kind: KindName::Lora,
+            domain: Word::parse("gender").unwrap(),
+            created: now().unwrap(),
+            base: Base { name: "tiny".into(), weights: digest.parse().unwrap() },
+            run: RunOnCard { objective: "ascent".into(), settings: Map::new() },
+            seed: 3,
+            data: Data {
+                source: "redditbias/gender".into(),
+                split: digest.parse().unwrap(),
+                forget_items: 1,
+                retain_items: 1,
+            },
+            evaluation: vec![measurement(0.5)],
+        };
+        assert!(measured(folder.path(), Vec::new()).is_err(), "there is no card yet");
+        write(&card, folder.path()).unwrap();
+        let evaluation = vec![measurement(0.25), measurement(0.75)];
+        measured(folder.path(), evaluation.clone()).unwrap();
+        let found = Card::parse(&std::fs::read(folder.path().join(CARD_FILE)).unwrap()).unwrap();
+        assert_eq!(found, Card { evaluation, ..card });
+    }
 }
