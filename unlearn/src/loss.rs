@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod ascent;
+mod columns;
 pub mod counterfactual;
 pub mod cross_entropy;
 pub mod exchange;

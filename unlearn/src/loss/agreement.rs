@@ -1,8 +1,9 @@
 //! Who is spoken of stays who it was.
 
-use candle_core::{D, DType, Result, Tensor, bail};
+use candle_core::{D, DType, Result, Tensor};
 use candle_nn::ops;
 
+use super::columns;
 use super::kl::kl;
 
 /// What stands where a row has fewer columns than others: a logit of no weight, and finite, since 0
@@ -16,11 +17,8 @@ const NOTHING: f32 = -1e4;
 /// # Errors
 /// candle's, if shapes do not fit or a column is outside the vocabulary.
 pub fn agreement(logits: &Tensor, reference: &Tensor, naming: &[&[u32]]) -> Result<Tensor> {
-    let (rows, width) = logits.dims2()?;
-    let inside = |column: &u32| (*column as usize) < width;
-    if naming.len() != rows || !naming.iter().copied().flatten().all(inside) {
-        bail!("{rows} rows need as many lists of columns below {width}");
-    }
+    let (rows, _) =
+        columns::shape(logits, naming.len(), naming.iter().copied().flatten().copied())?;
     let longest = naming.iter().map(|columns| columns.len()).max().unwrap_or(0);
     if longest == 0 {
         return Tensor::zeros((), DType::F32, logits.device());

@@ -3,9 +3,10 @@
 //! Both losses compare what a model says after a text and after the same text with the group
 //! swapped, at positions that say the same in both.
 
-use candle_core::{D, Result, Tensor, bail};
+use candle_core::{D, Result, Tensor};
 use candle_nn::ops;
 
+use super::columns;
 use super::cross_entropy::{cross_entropy, entropy};
 
 /// `mean min((log p - log p')^2, limit)` over aligned positions: `original` and `swapped` (N) are
@@ -56,11 +57,8 @@ pub fn tempered_gap(
 
 /// Logits (N, V) with minus infinity in the columns of each row's list.
 fn without(logits: &Tensor, left_out: &[&[u32]]) -> Result<Tensor> {
-    let (rows, width) = logits.dims2()?;
-    let inside = |column: &u32| (*column as usize) < width;
-    if left_out.len() != rows || !left_out.iter().copied().flatten().all(inside) {
-        bail!("{rows} rows need as many lists of columns below {width}");
-    }
+    let named = left_out.iter().copied().flatten().copied();
+    let (rows, width) = columns::shape(logits, left_out.len(), named)?;
     let mut values: Vec<f32> = logits.flatten_all()?.to_vec1()?;
     for (row, columns) in values.chunks_exact_mut(width).zip(left_out) {
         columns.iter().for_each(|column| row[*column as usize] = f32::NEG_INFINITY);

@@ -1,8 +1,9 @@
 //! Reading the logits of a swapped text in the words of the original.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::columns;
 use super::likelihood::values;
 
 /// Exchanges columns of `logits` (N, V): row by row, the two columns of each pair of `exchanges`
@@ -11,11 +12,8 @@ use super::likelihood::values;
 /// # Errors
 /// candle's, if shapes do not fit or a column is outside the vocabulary.
 pub fn exchange(logits: &Tensor, exchanges: Vec<Vec<(u32, u32)>>) -> Result<Tensor> {
-    let (rows, width) = logits.dims2()?;
-    let inside = |(one, two): &(u32, u32)| (*one.max(two) as usize) < width;
-    if exchanges.len() != rows || !exchanges.iter().flatten().all(inside) {
-        bail!("{rows} rows need as many lists of columns below {width}");
-    }
+    let named = exchanges.iter().flatten().flat_map(|(one, two)| [*one, *two]);
+    let (rows, width) = columns::shape(logits, exchanges.len(), named)?;
     if logits.device().is_cpu() && logits.dtype() == DType::F32 {
         return logits.contiguous()?.apply_op1(Exchange(exchanges));
     }
