@@ -48,12 +48,9 @@ impl Frozen {
         }
         let (outputs, inputs) = weight.dims2()?;
         let values: Vec<f32> = weight.flatten_all()?.to_vec1()?;
-        let layout = |outputs, inputs, at: &(dyn Fn(usize, usize) -> f32 + Sync)| {
-            PanelMatrix::new(precision, outputs, inputs, at)
-        };
         Ok(Self::Panels(Arc::new(Panels {
-            forward: layout(outputs, inputs, &|o, i| values[o * inputs + i]),
-            backward: layout(inputs, outputs, &|i, o| values[o * inputs + i]),
+            forward: PanelMatrix::new(precision, outputs, inputs, |o, i| values[o * inputs + i]),
+            backward: PanelMatrix::new(precision, inputs, outputs, |i, o| values[o * inputs + i]),
         })))
     }
 
