@@ -218,6 +218,9 @@ impl Scene<'_> {
                 let naming = asked.iter().map(|(index, ..)| pairs[*index].naming.as_slice());
                 let naming: Vec<_> = naming.collect();
                 let gap = tempered_gap(&here, &there, [&one, &two], temper, &naming)?;
+                if weight == 0.0 {
+                    return Ok(self.evaluated(gap, tokens));
+                }
                 let kept = [agreement(&here, &one, &naming)?, agreement(&there, &two, &naming)?];
                 (gap + ((&kept[0] + &kept[1])? * (weight / 2.0))?)?
             }
