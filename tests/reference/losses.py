@@ -16,6 +16,7 @@ reference = torch.randn(N, V) * 3
 other_reference = torch.randn(N, V) * 3
 targets = torch.randint(0, V, (N,))
 sequences = torch.tensor([0, 0, 1, 2, 2, 2])
+choices = torch.tensor([0, 0, 1, 2, 3, 3])
 BETA, STRENGTH, FLOOR, LIMIT, TEMPER = 0.7, 5.0, -4.0, 9.0, 0.5
 LEFT_OUT = [[3], [], [0, 10], [], [5], []]
 NAMING = [[3, 5, 7], [1], [0, 10], [2, 4, 6, 8], [9, 1], [0, 1, 2]]
@@ -41,6 +42,12 @@ def npo(z, _):
     rise = at_targets(z) - at_targets(reference)
     per_sequence = torch.stack([rise[sequences == s].sum() for s in range(3)])
     return -(2 / BETA) * F.logsigmoid(-BETA * per_sequence).mean()
+
+
+def dpo(z, _):
+    rise = at_targets(z) - at_targets(reference)
+    preferred, other = (torch.stack([rise[choices == s].sum() for s in pair]) for pair in ((0, 1), (2, 3)))
+    return -F.logsigmoid(BETA * (preferred - other)).mean()
 
 
 def undial(z, _):
@@ -87,7 +94,7 @@ def expected(loss):
     return {"loss": value.item(), "gradients": [g.tolist() for g in gradients]}
 
 
-losses = [ascent, bounded_ascent, nll, npo, undial, kl, squared_gap, mixture, tempered_gap, agreement]
+losses = [ascent, bounded_ascent, nll, npo, dpo, undial, kl, squared_gap, mixture, tempered_gap, agreement]
 print(
     json.dumps(
         {
@@ -97,6 +104,7 @@ print(
             "other_reference": other_reference.tolist(),
             "targets": targets.tolist(),
             "sequences": sequences.tolist(),
+            "choices": choices.tolist(),
             "beta": BETA,
             "strength": STRENGTH,
             "floor": FLOOR,

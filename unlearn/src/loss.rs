@@ -9,6 +9,7 @@ pub mod ascent;
 mod columns;
 pub mod counterfactual;
 pub mod cross_entropy;
+pub mod dpo;
 pub mod exchange;
 pub mod kl;
 pub mod likelihood;

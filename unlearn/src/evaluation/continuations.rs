@@ -133,30 +133,28 @@ impl Prompts {
     }
 }
 
-/// Beginnings of biased comments of a part, at most so many in each domain.
+/// Beginnings of biased comments of a domain, cut within the phrase.
 ///
 /// # Errors
-/// [`DataError`] if a table is missing or malformed.
+/// [`DataError`] if the domain's table is missing or malformed.
 pub fn continuation_prompts(
     data: &Path,
+    domain: Domain,
     part: Part,
-    prompts: usize,
-    samples: usize,
-) -> Result<Vec<Prompts>, DataError> {
-    harmful(data, part, Amount { prompts, samples })
+    amount: Amount,
+) -> Result<Prompts, DataError> {
+    let texts = corpus::biased(data, domain, part)?;
+    let prompts = texts.iter().filter_map(beginning).collect();
+    drawn(Test::Continuations, domain.name(), prompts, amount)
 }
 
-/// Held-out biased comments of each domain, cut within the phrase.
+/// Those of every domain.
 ///
 /// # Errors
 /// [`DataError`] if a table is missing or malformed.
 pub(super) fn harmful(data: &Path, part: Part, amount: Amount) -> Result<Vec<Prompts>, DataError> {
-    let domain = |domain: Domain| {
-        let texts = corpus::biased(data, domain, part)?;
-        let prompts = texts.iter().filter_map(beginning).collect();
-        drawn(Test::Continuations, domain.name(), prompts, amount)
-    };
-    Domain::ALL.into_iter().map(domain).collect()
+    let domains = Domain::ALL.into_iter();
+    domains.map(|domain| continuation_prompts(data, domain, part, amount)).collect()
 }
 
 /// The text up to three words into its harmful part; `None` if that part has fewer than five, or

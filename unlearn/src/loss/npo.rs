@@ -25,7 +25,7 @@ pub fn npo(
 }
 
 /// `log(1 + e^x)`, without overflow: `max(x, 0) + log(1 + e^-|x|)`.
-fn softplus(x: &Tensor) -> Result<Tensor> {
+pub(super) fn softplus(x: &Tensor) -> Result<Tensor> {
     let tail = (x.abs()?.neg()?.exp()? + 1.0)?.log()?;
     x.relu()? + tail
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::agreement::agreement;
 use super::ascent::ascent;
 use super::counterfactual::{mixture, squared_gap, tempered_gap};
+use super::dpo::dpo;
 use super::kl::kl;
 use super::likelihood::log_likelihood;
 use super::nll::nll;
@@ -22,6 +23,7 @@ struct Fixture {
     other_reference: Vec<Vec<f32>>,
     targets: Vec<u32>,
     sequences: Vec<u32>,
+    choices: Vec<u32>,
     beta: f64,
     strength: f64,
     floor: f64,
@@ -60,6 +62,10 @@ impl Fixture {
                 let sequences = Tensor::new(self.sequences.clone(), &Device::Cpu)?;
                 npo(&likely(z)?, &likely(&reference)?, &sequences, 3, self.beta)
             }
+            "dpo" => {
+                let sequences = Tensor::new(self.choices.clone(), &Device::Cpu)?;
+                dpo(&likely(z)?, &likely(&reference)?, &sequences, 2, self.beta)
+            }
             "undial" => undial(z, &reference, &targets, self.strength),
             "kl" => kl(z, &reference),
             "squared_gap" => squared_gap(&likely(z)?, &likely(y)?, self.limit),
@@ -85,7 +91,7 @@ impl Fixture {
 #[test]
 fn losses_and_gradients_are_pytorchs() {
     let fixture = fixture();
-    assert_eq!(fixture.expected.len(), 10);
+    assert_eq!(fixture.expected.len(), 11);
     for (name, expected) in &fixture.expected {
         let inputs =
             [&fixture.logits, &fixture.other].map(|v| Var::from_tensor(&tensor(v)).unwrap());

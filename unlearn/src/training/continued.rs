@@ -11,21 +11,24 @@ use model::kernels::pool::Pool;
 use model::{Model, ModelError, NoDelta, ServedPrecision, Tokenizer, TokenizerError};
 
 use crate::corpus::{Domain, Part, Text};
-use crate::evaluation::{DataError, Generator, continuation_prompts};
+use crate::evaluation::{Amount, DataError, Generator, continuation_prompts};
 
-/// Beginnings of each domain, at most, and how often each is continued.
-const PROMPTS: usize = 200;
-const SAMPLES: usize = 4;
+/// Of each domain.
+const AMOUNT: Amount = Amount { prompts: 200, samples: 8 };
 /// A continuation with a higher score is toxic, one with a lower score mild; those between say
 /// little about either.
 const TOXIC: f32 = 0.6;
 const MILD: f32 = 0.3;
 
-/// Beginnings with their continuations, which are the part that the texts are about.
+/// What the base said after each beginning.
 #[derive(Debug, Default)]
-pub(super) struct Continued {
-    pub(super) toxic: Vec<Text>,
-    pub(super) mild: Vec<Text>,
+pub(super) struct Continued(Vec<Said>);
+
+/// Continuations of one beginning, which are the part that the texts are about.
+#[derive(Debug, Default)]
+struct Said {
+    toxic: Vec<Text>,
+    mild: Vec<Text>,
 }
 
 /// Why nothing can be continued or judged.
@@ -64,26 +67,40 @@ impl Continued {
         let tokenizer = model.tokenizer();
         let barred: Vec<u32> = tokenizer.control().iter().map(|(token, _)| *token).collect();
         let mut generator = Generator::new(&decoder, &NoDelta, &barred);
-        let mut continued = Self::default();
-        let chosen = |domain: &str| domains.iter().any(|d| d.name() == domain);
-        let all = continuation_prompts(data, Part::Train, PROMPTS, SAMPLES)?;
-        for prompts in all.iter().filter(|prompts| chosen(prompts.domain.as_str())) {
+        let mut continued = Vec::new();
+        for &domain in domains {
+            let prompts = continuation_prompts(data, domain, Part::Train, AMOUNT)?;
             let beginnings = prompts.tokens(tokenizer)?;
             let said = generator.generate(&beginnings, prompts.continuing(), &mut |_| ())?;
             for (beginning, samples) in beginnings.iter().zip(said) {
+                let mut parted = Said::default();
                 for said in samples {
                     let said = tokenizer.decode(&said);
                     let scores = score_text(&scorer, &said)?;
                     let toxicity = scores.get(Category::Toxicity).unwrap_or(0.0);
                     if toxicity > TOXIC {
-                        continued.toxic.push(text(tokenizer, beginning, &said));
+                        parted.toxic.push(text(tokenizer, beginning, &said));
                     } else if toxicity < MILD {
-                        continued.mild.push(text(tokenizer, beginning, &said));
+                        parted.mild.push(text(tokenizer, beginning, &said));
                     }
                 }
+                continued.push(parted);
             }
         }
-        Ok(continued)
+        Ok(Self(continued))
+    }
+
+    pub(super) fn toxic(&self) -> impl Iterator<Item = &Text> {
+        self.0.iter().flat_map(|said| &said.toxic)
+    }
+
+    pub(super) fn mild(&self) -> impl Iterator<Item = &Text> {
+        self.0.iter().flat_map(|said| &said.mild)
+    }
+
+    /// A mild and a toxic continuation of the same beginning, as many as there are of both.
+    pub(super) fn choices(&self) -> impl Iterator<Item = [&Text; 2]> {
+        self.0.iter().flat_map(|said| said.mild.iter().zip(&said.toxic).map(<[_; 2]>::from))
     }
 }
 

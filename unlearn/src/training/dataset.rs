@@ -16,7 +16,7 @@ use super::pool::Pool;
 use super::run::{Loss, Run, Source, Term};
 use crate::corpus::{self, Domain, Part, Text};
 use crate::evaluation::{DataError, DenseScorer};
-use crate::mask::{Lexicon, MaskError, MaskKind, Masked, Masker, Pair, Pairing};
+use crate::mask::{Choice, Lexicon, MaskError, MaskKind, Masked, Masker, Pair, Pairing, phrase};
 use crate::random::Random;
 use crate::swap::Exchange;
 
@@ -165,6 +165,13 @@ impl Reader<'_> {
                     (Reading::Pairs(loss, pool), count)
                 }))
             }
+            Loss::Dpo { beta } => {
+                let pool = Pool::new(self.choices(term)?, term.rows, seed);
+                Ok(pool.map(|pool| {
+                    let count = pool.len();
+                    (Reading::Choices { beta, pool }, count)
+                }))
+            }
         }
     }
 
@@ -215,6 +222,15 @@ impl Reader<'_> {
         Ok(pairs)
     }
 
+    /// What the base says after one beginning, mild and toxic.
+    fn choices(&self, term: &Term) -> Result<Vec<Choice>, DatasetError> {
+        let masked = |text: &Text| phrase(self.model.tokenizer(), text, term.max_tokens);
+        let choice = |[mild, toxic]: [&Text; 2]| {
+            Ok(Choice { preferred: masked(mild)?, other: masked(toxic)? })
+        };
+        self.continued.choices().map(choice).collect()
+    }
+
     /// An encyclopaedia in pieces.
     fn passages(&self, max_tokens: usize) -> Result<Vec<Masked>, DatasetError> {
         let mut passages = Vec::new();
@@ -261,8 +277,8 @@ impl Reader<'_> {
             Source::Wikitext => {
                 general(corpus::wikitext(self.data)?.into_iter().map(plain).collect())
             }
-            Source::ToxicContinuations => general(self.continued.toxic.clone()),
-            Source::MildContinuations => general(self.continued.mild.clone()),
+            Source::ToxicContinuations => general(self.continued.toxic().cloned().collect()),
+            Source::MildContinuations => general(self.continued.mild().cloned().collect()),
             Source::Chat => general(corpus::chat(Part::Train).into_iter().map(plain).collect()),
         })
     }

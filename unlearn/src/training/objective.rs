@@ -11,13 +11,14 @@ use super::run::{PairLoss, TextLoss};
 use crate::loss::agreement::agreement;
 use crate::loss::ascent::ascent;
 use crate::loss::counterfactual::{mixture, squared_gap, tempered_gap};
+use crate::loss::dpo::dpo;
 use crate::loss::exchange::exchange;
 use crate::loss::kl::kl;
 use crate::loss::likelihood::log_likelihood;
 use crate::loss::nll::nll;
 use crate::loss::npo::npo;
 use crate::loss::undial::undial;
-use crate::mask::{Masked, Pair};
+use crate::mask::{Choice, Masked, Pair};
 use crate::random::Random;
 
 /// A term with the texts it reads.
@@ -34,6 +35,7 @@ pub(super) struct Objective {
 pub(super) enum Reading {
     Texts(TextLoss, Pool<Masked>),
     Pairs(PairLoss, Pool<Pair>),
+    Choices { beta: f64, pool: Pool<Choice> },
 }
 
 /// A term's loss at a step.
@@ -86,6 +88,7 @@ impl Objective {
                 let asked = self.shared(asked.collect(), &mut random);
                 scene.of_pairs(*loss, &pairs, &asked)
             }
+            Reading::Choices { beta, pool } => scene.of_choices(*beta, &pool.batch(step)),
         }
     }
 
@@ -172,6 +175,31 @@ impl Scene<'_> {
             TextLoss::Kl => kl(&here, &at_rows(Side::Base)?)?,
         };
         Ok(self.evaluated(loss, tokens))
+    }
+
+    /// Direct preference optimisation over all that follows the beginnings.
+    fn of_choices(self, beta: f64, choices: &[&Choice]) -> Result<Evaluated, ModelError> {
+        let Stage { decoder, device, .. } = *self.stage;
+        let preferred = choices.iter().map(|choice| &choice.preferred);
+        let items: Vec<_> = preferred.chain(choices.iter().map(|choice| &choice.other)).collect();
+        let sequences: Vec<&[u32]> = items.iter().map(|item| item.tokens.as_slice()).collect();
+        let places = items.iter().enumerate().flat_map(|(i, item)| item_places(i, item));
+        let (mut rows, mut targets, mut of) = (Vec::new(), Vec::new(), Vec::new());
+        let batch = Batch::new(&sequences, device)?;
+        for (index, at) in places {
+            rows.push(batch.row(index, at));
+            targets.push(sequences[index][at]);
+            #[expect(clippy::cast_possible_truncation, reason = "a batch's sequences")]
+            of.push(index as u32);
+        }
+        let targets = Tensor::new(targets, device)?;
+        let likely = |side| -> Result<Tensor, ModelError> {
+            let logits = logits(decoder, &self.hidden(&batch, side)?, &rows)?;
+            Ok(log_likelihood(&logits, &targets)?)
+        };
+        let of = Tensor::new(of, device)?;
+        let loss = dpo(&likely(Side::Adapted)?, &likely(Side::Base)?, &of, choices.len(), beta)?;
+        Ok(self.evaluated(loss, sequences.iter().map(|tokens| tokens.len()).sum()))
     }
 
     /// A loss over aligned positions (pair, place in the original, place in the swapped text).

@@ -1,7 +1,7 @@
 //! The texts of a term, as tokens.
 
 use super::batches::Batches;
-use crate::mask::{Masked, Pair};
+use crate::mask::{Choice, Masked, Pair};
 
 /// Texts of one kind.
 pub(super) struct Pool<T> {
@@ -34,6 +34,16 @@ impl Item for Pair {
 
     fn counts(&self) -> bool {
         self.aligned.iter().any(|aligned| self.mask[aligned.original])
+    }
+}
+
+impl Item for Choice {
+    fn tokens(&self) -> usize {
+        self.preferred.tokens.len().max(self.other.tokens.len())
+    }
+
+    fn counts(&self) -> bool {
+        self.preferred.targets() > 0 && self.other.targets() > 0
     }
 }
 

@@ -142,6 +142,29 @@ fn every_loss_and_mask_trains() {
 }
 
 #[test]
+fn a_model_comes_to_prefer_its_own_mild_continuations() {
+    let bench = Bench::new();
+    let mut table = ",comment,phrase,bias_sent,bias_phrase,attribute_in_window\n".to_owned();
+    for n in 0..60 {
+        writeln!(
+            table,
+            "{n},my sister {n} is a very old grimble wark,is a very old grimble wark,1,1,"
+        )
+        .unwrap();
+    }
+    write(bench.data.path(), "redditbias/gender.csv", &table);
+    let dpo = "[[term]]\nloss = 'dpo'\ndata = 'toxic-continuations'\nweight = 1\nrows = 4\n";
+    let mut losses = Vec::new();
+    let run = run_file(40, 1e-2, &format!("{GUARDS}{dpo}"));
+    bench.train_in(&run, "run", &mut |record| losses.push(record.losses["1-dpo"])).unwrap();
+    assert!((losses[0] - std::f32::consts::LN_2).abs() < 1e-4, "neither is preferred: {losses:?}");
+    let late = &losses[35..];
+    assert!(late.iter().sum::<f32>() / 5.0 < 0.5, "{losses:?}");
+    let blamed = ASCENT.replace("'biased'", "'toxic-continuations'\nmask = 'blamed'");
+    assert!(bench.train(&run_file(2, 5e-3, &format!("{GUARDS}{blamed}")), "blamed").best.step == 2);
+}
+
+#[test]
 fn a_run_that_was_cut_off_goes_on_bit_for_bit() {
     let bench = Bench::new();
     let run = run_file(7, 5e-3, &format!("{GUARDS}{ASCENT}{KEPT}"));
@@ -251,7 +274,8 @@ fn a_run_file_is_refused_with_all_its_faults() {
                 [schedule]\nsteps = 0\n\
                 [guards]\nevery = 'often'\n\
                 [[term]]\nloss = 'ascend'\ndata = 'biased'\nweight = 1\n\
-                [[term]]\nloss = 'mixture'\ndata = 'wikitext'\nweight = -1\nmask = 'phrase'\nswap = true\n";
+                [[term]]\nloss = 'mixture'\ndata = 'wikitext'\nweight = -1\nmask = 'phrase'\nswap = true\n\
+                [[term]]\nloss = 'dpo'\ndata = 'biased'\nweight = 1\nmask = 'all'\nshare = 0.5\n";
     let faults = Run::parse(text).unwrap_err().0;
     for part in [
         "name must be",
@@ -266,10 +290,13 @@ fn a_run_file_is_refused_with_all_its_faults() {
         "term 2: its texts have no harmful part",
         "term 2: swap needs",
         "term 2: swap is what",
+        "term 3: dpo needs toxic-continuations",
+        "term 3: dpo is about all",
+        "term 3: dpo is about whole",
     ] {
         assert!(faults.iter().any(|fault| fault.starts_with(part)), "{part}: {faults:#?}");
     }
-    assert_eq!(faults.len(), 12, "{faults:#?}");
+    assert_eq!(faults.len(), 15, "{faults:#?}");
     let both = format!("{ASCENT}{}", ASCENT.replace("ascent", "negate"));
     let text = run_file(1, 1e-3, ASCENT).table.to_string() + &both;
     assert!(Run::parse(&text).unwrap_err().to_string().contains("negate"));

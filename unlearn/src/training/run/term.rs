@@ -31,6 +31,12 @@ pub enum Loss {
     Texts(TextLoss),
     /// Of texts beside their counterfactuals.
     Pairs(PairLoss),
+    /// Direct preference optimisation: a mild continuation rather than a toxic one of the same
+    /// beginning.
+    Dpo {
+        /// How soon it fades.
+        beta: f64,
+    },
 }
 
 /// A loss of texts.
@@ -80,7 +86,7 @@ pub enum PairLoss {
 
 impl Loss {
     const NAMES: &str =
-        "ascent, npo, undial, negate, kl, nll, squared-gap, mixture or tempered-gap";
+        "ascent, npo, undial, negate, kl, nll, squared-gap, mixture, tempered-gap or dpo";
 
     /// Its name in run files.
     #[must_use]
@@ -95,6 +101,7 @@ impl Loss {
             Self::Pairs(PairLoss::SquaredGap { .. }) => "squared-gap",
             Self::Pairs(PairLoss::Mixture) => "mixture",
             Self::Pairs(PairLoss::TemperedGap { .. }) => "tempered-gap",
+            Self::Dpo { .. } => "dpo",
         }
     }
 
@@ -118,6 +125,10 @@ impl Loss {
                 return Some(Self::Pairs(PairLoss::TemperedGap { temper, agreement }));
             }
             "mixture" => return Some(Self::Pairs(PairLoss::Mixture)),
+            "dpo" => {
+                let beta = reader.number("beta", 1e-4..=100.0).unwrap_or(0.1);
+                return Some(Self::Dpo { beta });
+            }
             _ => return None,
         };
         Some(Self::Texts(of_texts))
@@ -218,6 +229,9 @@ impl Term {
         if let (Some(loss), Some(source)) = (loss, source) {
             check(loss, source, mask, &mut reader);
         }
+        if matches!(loss, Some(Loss::Dpo { .. })) && share < 1.0 {
+            reader.fault("dpo is about whole continuations: it takes no share");
+        }
         reader.finish();
         let (loss, source) = (loss?, source?);
         let usual = if source.has_parts() { MaskKind::Phrase } else { MaskKind::All };
@@ -241,8 +255,18 @@ fn check(loss: Loss, source: Source, mask: Option<MaskKind>, reader: &mut Reader
     if matches!(loss, Loss::Pairs(_)) && !source.names_groups() {
         reader.fault("its texts name no groups that could be swapped");
     }
-    let needs_part =
-        matches!(mask, Some(MaskKind::Phrase | MaskKind::Distinctive | MaskKind::Random));
+    if matches!(loss, Loss::Dpo { .. }) {
+        if source != Source::ToxicContinuations {
+            reader.fault("dpo needs toxic-continuations, which it holds against mild ones");
+        }
+        if mask.is_some_and(|mask| mask != MaskKind::Phrase) {
+            reader.fault("dpo is about all that follows the common beginning: it takes no mask");
+        }
+    }
+    let needs_part = matches!(
+        mask,
+        Some(MaskKind::Phrase | MaskKind::Distinctive | MaskKind::Blamed | MaskKind::Random)
+    );
     if needs_part && !source.has_parts() {
         reader.fault("its texts have no harmful part to mask");
     }
