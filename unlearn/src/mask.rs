@@ -5,6 +5,7 @@
 
 mod alignment;
 mod assisted;
+mod blamed;
 mod display;
 mod distinctive;
 mod group;
@@ -24,6 +25,7 @@ use crate::evaluation::ScoreError;
 
 pub use alignment::Aligned;
 pub use assisted::assisted;
+pub use blamed::blamed;
 pub use display::{Legibility, shown};
 pub use distinctive::distinctive;
 pub use group::group;
@@ -44,6 +46,12 @@ pub enum MaskError {
     /// The model that assists failed.
     #[error(transparent)]
     Score(#[from] ScoreError),
+    /// The toxicity scorer that is built in cannot be read.
+    #[error(transparent)]
+    Scorer(#[from] gateway_toxicity::fast::FileError),
+    /// It failed.
+    #[error(transparent)]
+    Toxicity(#[from] gateway_toxicity::ScoreError),
     /// There is no lexicon to look words up in.
     #[error("a lexicon mask needs a lexicon")]
     NoLexicon,
@@ -64,6 +72,15 @@ impl Masked {
     pub fn targets(&self) -> usize {
         self.mask.iter().filter(|is_target| **is_target).count()
     }
+}
+
+/// Two texts with the same beginning, of which one is to be said rather than the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The text that is preferred; what follows the beginning is masked, here and there.
+    pub preferred: Masked,
+    /// The other.
+    pub other: Masked,
 }
 
 /// The tokens of a text that a user could have typed, each with the bytes that it stands for

@@ -19,6 +19,8 @@ pub enum MaskKind {
     Spans,
     /// Words that annotators mark more often than not.
     Lexicon,
+    /// Words of the phrase that the embedded toxicity scorer blames.
+    Blamed,
     /// Tokens of the phrase that the model finds likelier when the group is named.
     Assisted,
     /// Control: the whole text.
@@ -34,19 +36,21 @@ pub struct UnknownMask;
 
 impl MaskKind {
     /// All kinds.
-    pub const KINDS: [Self; 8] = [
+    pub const KINDS: [Self; 9] = [
         Self::Group,
         Self::Distinctive,
         Self::Phrase,
         Self::Spans,
         Self::Lexicon,
+        Self::Blamed,
         Self::Assisted,
         Self::All,
         Self::Random,
     ];
 
     /// Their names, for messages.
-    pub const NAMES: &str = "group, distinctive, phrase, spans, lexicon, assisted, all or random";
+    pub const NAMES: &str =
+        "group, distinctive, phrase, spans, lexicon, blamed, assisted, all or random";
 
     /// Its name in run files and flags.
     #[must_use]
@@ -57,6 +61,7 @@ impl MaskKind {
             Self::Phrase => "phrase",
             Self::Spans => "spans",
             Self::Lexicon => "lexicon",
+            Self::Blamed => "blamed",
             Self::Assisted => "assisted",
             Self::All => "all",
             Self::Random => "random",

@@ -1,10 +1,11 @@
 //! Masks of any kind.
 
+use gateway_toxicity::FastScorer;
 use model::Tokenizer;
 
 use super::{
-    Lexicon, MaskError, MaskKind, Masked, Pair, Pairing, assisted, distinctive, group, lexicon,
-    phrase, random, whole,
+    Lexicon, MaskError, MaskKind, Masked, Pair, Pairing, assisted, blamed, distinctive, group,
+    lexicon, phrase, random, whole,
 };
 use crate::corpus::{Domain, Text};
 use crate::evaluation::Scorer;
@@ -78,6 +79,11 @@ impl<'a> Masker<'a> {
             MaskKind::Lexicon => {
                 let words = self.lexicon.as_ref().ok_or(MaskError::NoLexicon)?;
                 let mask = |text: &Text| Ok(lexicon(tokenizer, words, &text.text, max_tokens)?);
+                texts_alone.map(mask).collect()
+            }
+            MaskKind::Blamed => {
+                let scorer = FastScorer::embedded()?;
+                let mask = |text| Ok(phrase(tokenizer, &blamed(&scorer, text)?, max_tokens)?);
                 texts_alone.map(mask).collect()
             }
             MaskKind::Assisted => self.assisted(texts, scorer),
