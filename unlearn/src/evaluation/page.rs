@@ -1,15 +1,18 @@
 //! Tables of results in a page that people write.
 //!
-//! A table stands between the lines `<!-- table NAME TEST METRIC -->` and `<!-- end of table -->` and
-//! is made anew from the results: a column for each domain, the base first, then every adapter set
-//! with its value, what it changed and the 95 % interval of that. A change whose interval is clear of
-//! 0 is bold. Everything else in the page stays as it is.
+//! A table stands between a marker and `<!-- end of table -->` and is made anew from the results:
+//!
+//! - `<!-- table NAME TEST METRIC -->`: a column for each domain, a row for the base and each adapter set;
+//! - `<!-- table NAME -->`: a row for everything that was measured of the table's first set;
+//! - `<!-- table NAME,NAME TEST:METRIC TEST:METRIC -->`: a row for the first set of each table, a column
+//!   for each metric.
+//!
+//! An adapter set has its value, what it changed and the 95 % interval of that. A change whose interval
+//! is clear of 0 is bold. Everything else in the page stays as it is.
 
-use std::fmt::Write as _;
+mod markdown;
 
-use adapters::card;
-
-use super::{Measurement, Report, Table};
+use super::Report;
 
 const BEGIN: &str = "<!-- table ";
 const END: &str = "<!-- end of table -->";
@@ -17,8 +20,8 @@ const END: &str = "<!-- end of table -->";
 /// Why a page cannot be made anew.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
-    /// A line that begins a table does not name one.
-    #[error("line {0} is not `<!-- table NAME TEST METRIC -->`")]
+    /// A line that begins a table does not say which.
+    #[error("line {0} is no table's marker")]
     Marker(usize),
     /// A table has no end.
     #[error("the table that begins in line {0} has no end")]
@@ -44,10 +47,12 @@ pub fn rewrite(page: &str, report: &Report) -> Result<String, PageError> {
         rewritten.push('\n');
         let Some(marker) = line.strip_prefix(BEGIN) else { continue };
         let marker = marker.strip_suffix(" -->").ok_or(PageError::Marker(number))?;
-        let words: Vec<&str> = marker.split(' ').collect();
-        let &[name, test, metric] = words.as_slice() else { return Err(PageError::Marker(number)) };
-        let table = report.tables.iter().find(|table| table.name.as_str() == name);
-        let made = table.and_then(|table| markdown(report, table, test, metric));
+        let wanted = Wanted::parse(marker).ok_or(PageError::Marker(number))?;
+        let made = match &wanted {
+            Wanted::Metric { name, metric } => markdown::of_metric(report, name, *metric),
+            Wanted::All(name) => markdown::of_all(report, name),
+            Wanted::Overview { names, metrics } => markdown::overview(report, names, metrics),
+        };
         rewritten.push_str(&made.ok_or(PageError::Unknown(number))?);
         lines.by_ref().find(|(line, _)| *line == END).ok_or(PageError::Open(number))?;
         rewritten.push_str(END);
@@ -57,69 +62,40 @@ pub fn rewrite(page: &str, report: &Report) -> Result<String, PageError> {
     if found { Ok(rewritten) } else { Err(PageError::Empty) }
 }
 
-/// The table of one metric; `None` if it was not measured.
-fn markdown(report: &Report, table: &Table, test: &str, metric: &str) -> Option<String> {
-    let of = |m: &&Measurement| m.test.name() == test && m.metric == metric;
-    let base: Vec<&Measurement> = report.base.iter().filter(of).collect();
-    let places = if base.iter().any(|m| m.value.abs() >= 10.0) { 2 } else { 3 };
-    let mut rows = Vec::new();
-    for wanted in &table.rows {
-        let set = report.sets.iter().find(|set| set.set == wanted.set)?;
-        let measured = |domain: &str| {
-            let of = |m: &&card::Measurement| {
-                let found = (m.test.as_str(), m.metric.as_str(), m.domain.as_str());
-                found == (test, metric, domain)
-            };
-            set.measurements.iter().find(of)
-        };
-        let cells: Vec<_> = base.iter().map(|m| measured(&m.domain)).collect();
-        rows.push((wanted.label.as_str(), cells));
-    }
-    // A domain that no row of this table was measured in is another table's.
-    let shown = |place: &usize| rows.iter().any(|(_, cells)| cells[*place].is_some());
-    let places_shown: Vec<usize> = (0..base.len()).filter(shown).collect();
-    if places_shown.is_empty() {
-        return None;
-    }
-    let of_base = |cell: &dyn Fn(&Measurement) -> String| {
-        places_shown.iter().map(|&place| cell(base[place])).collect::<Vec<_>>()
-    };
-    let mut text = row("", of_base(&|m| m.domain.clone()));
-    text.push_str(&row("---", of_base(&|_| "---".to_owned())));
-    text.push_str(&row("base", of_base(&|m| format!("{:.places$}", m.value))));
-    for (label, cells) in rows {
-        let cell = |&place: &usize| cells[place].map_or(String::new(), |m| change(m, places));
-        text.push_str(&row(label, places_shown.iter().map(cell).collect()));
-    }
-    text.push_str(&row("items", of_base(&|m| m.items.to_string())));
-    Some(text)
+/// A test and a metric of it.
+type TestMetric<'a> = (&'a str, &'a str);
+
+/// What a marker asks for.
+enum Wanted<'a> {
+    Metric { name: &'a str, metric: TestMetric<'a> },
+    All(&'a str),
+    Overview { names: Vec<&'a str>, metrics: Vec<TestMetric<'a>> },
 }
 
-/// The value with adapters, what they changed, and the interval of that.
-fn change(m: &card::Measurement, places: usize) -> String {
-    let [low, high] = m.interval;
-    let clear = if low > 0.0 || high < 0.0 { "**" } else { "" };
-    let delta = format!("{clear}{:+.places$}{clear}", m.delta);
-    format!("{:.places$} ({delta} [{low:+.places$}, {high:+.places$}])", m.adapter)
-}
-
-fn row(label: &str, cells: Vec<String>) -> String {
-    let mut text = format!("| {label} |");
-    for cell in cells {
-        // Writing to a string does not fail.
-        let _ = write!(text, " {cell} |");
+impl<'a> Wanted<'a> {
+    fn parse(marker: &'a str) -> Option<Self> {
+        match marker.split(' ').collect::<Vec<_>>().as_slice() {
+            [] => None,
+            [name] => Some(Self::All(name)),
+            [name, test, metric] if !test.contains(':') => {
+                Some(Self::Metric { name, metric: (test, metric) })
+            }
+            [names, metrics @ ..] => {
+                let metrics = metrics.iter().map(|metric| metric.split_once(':'));
+                let metrics = metrics.collect::<Option<_>>()?;
+                Some(Self::Overview { names: names.split(',').collect(), metrics })
+            }
+        }
     }
-    text.push('\n');
-    text
 }
 
 #[cfg(test)]
 mod tests {
-    use adapters::card::Word;
+    use adapters::card::{self, Word};
 
     use super::*;
     use crate::corpus::Part;
-    use crate::evaluation::{Comparison, Row, Test};
+    use crate::evaluation::{Comparison, Measurement, Row, Table, Test};
 
     fn report() -> Report {
         let word = |text| Word::parse(text).unwrap();
@@ -193,11 +169,45 @@ mod tests {
     }
 
     #[test]
+    fn all_of_a_set_and_sets_of_several_tables_are_shown() {
+        let made = |marker: &str| {
+            let page = format!("<!-- table {marker} -->\n<!-- end of table -->\n");
+            let text = rewrite(&page, &report()).unwrap();
+            text.lines().skip(1).filter(|line| line.starts_with('|')).collect::<Vec<_>>().join("\n")
+        };
+        let cell = "6.250 (**+0.750** [+0.500, +1.000])";
+        assert_eq!(
+            made("transfer"),
+            format!(
+                "| test | domain | metric | base | adapter | items |\n\
+                 | --- | --- | --- | --- | --- | --- |\n\
+                 | harmful | hats | nll | 5.500 | {cell} | 40 |\n\
+                 | harmful | shoes | nll | 5.500 | {cell} | 40 |"
+            )
+        );
+        assert_eq!(
+            made("transfer,scales harmful:nll bbq:s_amb"),
+            format!(
+                "|  | harmful nll | bbq s_amb |\n| --- | --- | --- |\n\
+                 | HATS | 5.500 -> {cell}<br>5.500 -> {cell} |  |\n| CAPS | 5.500 -> {cell} |  |"
+            )
+        );
+    }
+
+    #[test]
     fn what_cannot_be_made_is_told_by_its_line() {
         let rewrite = |page: &str| rewrite(page, &report());
-        assert_eq!(rewrite("\n<!-- table transfer -->\n"), Err(PageError::Marker(2)));
+        for marker in ["transfer harmful", "transfer harmful:nll ss"] {
+            assert_eq!(rewrite(&format!("\n<!-- table {marker} -->\n")), Err(PageError::Marker(2)));
+        }
         let end = "<!-- end of table -->\n";
-        for unknown in ["other harmful nll", "transfer harmful ss", "transfer bbq nll"] {
+        for unknown in [
+            "other harmful nll",
+            "transfer harmful ss",
+            "transfer bbq nll",
+            "other",
+            "hats,other bbq:nll",
+        ] {
             let page = format!("<!-- table {unknown} -->\n{end}");
             assert_eq!(rewrite(&page), Err(PageError::Unknown(1)));
         }
