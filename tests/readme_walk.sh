@@ -42,7 +42,7 @@ python3 - "$work/reply.json" <<'PYTHON'
 import json, sys
 reply = json.load(open(sys.argv[1]))
 applied = [(a["name"], a["scale"]) for a in reply["lethe"]["adapters"]]
-assert applied == [("seeded-a", 0.5), ("seeded-b", 1.0)], applied
+assert applied == [("gender", 0.5), ("race", 1.0)], applied
 assert reply["choices"][0]["message"]["content"]
 PYTHON
 

@@ -73,7 +73,8 @@ impl MatrixArgs {
             rows.push(Row { label, set: seeds.to_string() });
         }
         let base = base.iter().flat_map(Sheet::measurements).collect();
-        report.add(Table { name: table.name.clone(), rows }, base, sets);
+        let (name, domains) = (table.name.clone(), table.domains.clone());
+        report.add(Table { name, domains, rows }, base, sets);
         Ok(())
     }
 

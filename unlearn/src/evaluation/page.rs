@@ -135,11 +135,13 @@ mod tests {
         let rows = |sets: &[&str]| {
             sets.iter().map(|s| Row { label: s.to_uppercase(), set: (*s).to_owned() }).collect()
         };
-        let table = Table { name: word("transfer"), rows: rows(&["hats", "caps"]) };
+        let table =
+            Table { name: word("transfer"), domains: Vec::new(), rows: rows(&["hats", "caps"]) };
         let sets = vec![set("hats", &["hats", "shoes"]), set("caps", &["hats"])];
         report.add(table, vec![base("hats"), base("shoes")], sets);
-        let table = Table { name: word("scales"), rows: rows(&["caps"]) };
-        report.add(table, vec![base("hats")], vec![set("caps", &["hats"])]);
+        let domains = vec![word("hats")];
+        let table = Table { name: word("scales"), domains, rows: rows(&["hats", "caps"]) };
+        report.add(table, vec![base("hats")], vec![set("hats", &["hats"]), set("caps", &["hats"])]);
         report
     }
 
@@ -160,7 +162,7 @@ mod tests {
             |  | hats | shoes |\n| --- | --- | --- |\n| base | 5.500 | 5.500 |\n\
             | HATS | {cell} | {cell} |\n| CAPS | {cell} |  |\n| items | 40 | 40 |\n\
             <!-- end of table -->\n<!-- table scales harmful nll -->\n\
-            |  | hats |\n| --- | --- |\n| base | 5.500 |\n| CAPS | {cell} |\n| items | 40 |\n\
+            |  | hats |\n| --- | --- |\n| base | 5.500 |\n| HATS | {cell} |\n| CAPS | {cell} |\n| items | 40 |\n\
             <!-- end of table -->\nend\n"
         );
         let rewritten = rewrite(page, &report()).unwrap();
@@ -189,7 +191,7 @@ mod tests {
             made("transfer,scales harmful:nll bbq:s_amb"),
             format!(
                 "|  | harmful nll | bbq s_amb |\n| --- | --- | --- |\n\
-                 | HATS | 5.500 -> {cell}<br>5.500 -> {cell} |  |\n| CAPS | 5.500 -> {cell} |  |"
+                 | HATS | 5.500 -> {cell}<br>5.500 -> {cell} |  |\n| HATS | 5.500 -> {cell} |  |"
             )
         );
     }

@@ -73,8 +73,18 @@ pub struct Report {
 pub struct Table {
     /// What pages call it.
     pub name: Word,
+    /// What it was measured on; all where none is named.
+    #[serde(default)]
+    pub domains: Vec<Word>,
     /// In order.
     pub rows: Vec<Row>,
+}
+
+impl Table {
+    /// Whether a domain is among what it was measured on.
+    pub(crate) fn has(&self, domain: &Word) -> bool {
+        self.domains.is_empty() || self.domains.contains(domain)
+    }
 }
 
 /// A row of a table.

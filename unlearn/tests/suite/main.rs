@@ -12,6 +12,7 @@ mod mask;
 mod properties;
 mod report;
 mod scorer;
+mod shipped;
 mod training;
 
 use std::path::{Path, PathBuf};

@@ -17,8 +17,12 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
     Model::open(&path).unwrap()
 });
 
+pub(crate) fn default_model() -> &'static Model {
+    &MODEL
+}
+
 pub(crate) fn tokenizer() -> &'static Tokenizer {
-    MODEL.tokenizer()
+    default_model().tokenizer()
 }
 
 /// A text whose harmful parts stand in brackets.

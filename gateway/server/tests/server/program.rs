@@ -2,9 +2,10 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use model::source::{DEFAULT_MODEL, ModelStore, default_home};
 use serde_json::{Value, json};
 
 use crate::client::send;
@@ -61,6 +62,58 @@ fn a_model_that_is_not_there_is_one_clear_error() {
     let (code, said) = run(command.arg("--home").arg(folder.path()));
     assert_eq!(code, Some(1));
     assert!(said.starts_with("lethe-gateway: the model cannot be had (check the path"), "{said}");
+}
+
+/// The default model's file, fetched if it is not there yet.
+fn default_model() -> PathBuf {
+    let home = std::env::var_os("LETHE_HOME").map_or_else(default_home, Into::into);
+    ModelStore::new(&home).get(&DEFAULT_MODEL.parse().expect("a source")).expect("the model")
+}
+
+#[test]
+fn adapters_that_come_with_the_sources_serve_by_name_and_as_a_preset() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut command = program();
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    command.args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]);
+    command.args(["--log-format", "json", "--shutdown-grace-seconds", "0"]);
+    command.arg("--home").arg(home.path()).arg("--model").arg(default_model());
+    let mut child = command.spawn().expect("it runs");
+    let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut log = lines.map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON"));
+    let listening = wait_for(&mut log, "listening");
+    let address: SocketAddr = listening["listen"].as_str().expect("listen").parse().expect("one");
+    wait_for(&mut log, "ready");
+    let json = [("content-type", "application/json")];
+    let ask = |adapters: Value| -> Value {
+        let body = json!({"model": "smollm2-135m-instruct", "max_tokens": 1, "seed": 1,
+            "logprobs": true, "messages": [{"role": "user", "content": "Who is a nurse?"}],
+            "adapters": adapters});
+        loop {
+            let path = "/v1/chat/completions";
+            let reply = send(address, "POST", path, &json, body.to_string().as_bytes()).finish();
+            // The model becomes known to handlers right after the line.
+            if reply.status == 200 {
+                return serde_json::from_slice(&reply.body).expect("JSON");
+            }
+            assert!(reply.status == 503, "{}", reply.status);
+            std::thread::yield_now();
+        }
+    };
+    let names = |reply: &Value| -> Vec<String> {
+        let applied = reply["lethe"]["adapters"].as_array().expect("adapters");
+        applied.iter().map(|one| one["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    let base = ask(json!([]));
+    for name in ["gender", "race", "jews", "muslims", "religion", "orientation"] {
+        let reply = ask(json!([name]));
+        assert_eq!(names(&reply), [name]);
+        let logprobs = |reply: &Value| reply["choices"][0]["logprobs"].clone();
+        assert_ne!(logprobs(&reply), logprobs(&base), "{name} changes something");
+    }
+    assert_eq!(names(&ask(json!(["balanced"]))), ["gender", "orientation", "race", "religion"]);
+    signal(&child);
+    assert!(child.wait().expect("an end").success());
 }
 
 #[test]

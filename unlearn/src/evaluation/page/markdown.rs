@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use adapters::card;
+use adapters::card::{self, Word};
 
 use super::TestMetric;
 use crate::evaluation::{Comparison, Measurement, Report, Table};
@@ -10,10 +10,12 @@ use crate::evaluation::{Comparison, Measurement, Report, Table};
 /// A column for each domain of a metric; `None` if it was not measured.
 pub(super) fn of_metric(report: &Report, name: &str, metric: TestMetric<'_>) -> Option<String> {
     let of = |m: &&Measurement| (m.test.name(), m.metric.as_str()) == metric;
-    let base: Vec<&Measurement> = report.base.iter().filter(of).collect();
+    let table = table(report, name)?;
+    let own = |m: &&Measurement| Word::parse(&m.domain).is_ok_and(|domain| table.has(&domain));
+    let base: Vec<&Measurement> = report.base.iter().filter(of).filter(own).collect();
     let places = places(base.iter().map(|m| m.value));
     let mut rows = Vec::new();
-    for wanted in &table(report, name)?.rows {
+    for wanted in &table.rows {
         let set = set(report, &wanted.set)?;
         let measured = |base: &&Measurement| {
             of_set(set, metric).find(|m| m.domain.as_str() == base.domain.as_str())
@@ -41,10 +43,11 @@ pub(super) fn of_metric(report: &Report, name: &str, metric: TestMetric<'_>) -> 
 
 /// Everything that was measured of the first set of a table.
 pub(super) fn of_all(report: &Report, name: &str) -> Option<String> {
-    let set = set(report, &table(report, name)?.rows.first()?.set)?;
+    let table = table(report, name)?;
+    let set = set(report, &table.rows.first()?.set)?;
     let columns = ["domain", "metric", "base", "adapter", "items"];
     let mut text = header("test", columns.map(str::to_owned).to_vec());
-    for m in &set.measurements {
+    for m in set.measurements.iter().filter(|m| table.has(&m.domain)) {
         let places = places(std::iter::once(m.base));
         let cells = [
             m.domain.to_string(),
@@ -68,10 +71,12 @@ pub(super) fn overview(
     let title = |(test, metric): &TestMetric<'_>| format!("{test} {metric}");
     let mut text = header("", metrics.iter().map(title).collect());
     for name in names {
-        let first = table(report, name)?.rows.first()?;
+        let table = table(report, name)?;
+        let first = table.rows.first()?;
         let set = set(report, &first.set)?;
         let cell = |metric: &TestMetric<'_>| {
-            let lines = of_set(set, *metric).map(|m| {
+            let own = of_set(set, *metric).filter(|m| table.has(&m.domain));
+            let lines = own.map(|m| {
                 let places = places(std::iter::once(m.base));
                 format!("{:.places$} -> {}", m.base, change(m, places))
             });
