@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::npo::softplus;
+use super::npo::{rises, softplus};
 
 /// `mean -log sigmoid(beta (r_preferred - r_other))` over pairs of sequences, where `r` is the sum of
 /// `log p - log p_ref` over a sequence's masked tokens: bounded below by 0, and its gradient fades
@@ -21,9 +21,7 @@ pub fn dpo(
     pairs: usize,
     beta: f64,
 ) -> Result<Tensor> {
-    let rise = (log_likelihood - reference.detach())?;
-    let zeros = Tensor::zeros(2 * pairs, rise.dtype(), rise.device())?;
-    let rise = zeros.index_add(sequences, &rise, 0)?;
+    let rise = rises(log_likelihood, reference, sequences, 2 * pairs)?;
     let lead = (rise.narrow(0, 0, pairs)? - rise.narrow(0, pairs, pairs)?)?;
     softplus(&(lead * -beta)?)?.mean_all()
 }

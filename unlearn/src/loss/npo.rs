@@ -18,10 +18,21 @@ pub fn npo(
     count: usize,
     beta: f64,
 ) -> Result<Tensor> {
+    let ratio = (rises(log_likelihood, reference, sequences, count)? * beta)?;
+    softplus(&ratio)?.mean_all()? * (2.0 / beta)
+}
+
+/// By how much all tokens of a sequence together are likelier than by the reference, of each of
+/// `count` sequences.
+pub(super) fn rises(
+    log_likelihood: &Tensor,
+    reference: &Tensor,
+    sequences: &Tensor,
+    count: usize,
+) -> Result<Tensor> {
     let rise = (log_likelihood - reference.detach())?;
     let zeros = Tensor::zeros(count, rise.dtype(), rise.device())?;
-    let ratio = (zeros.index_add(sequences, &rise, 0)? * beta)?;
-    softplus(&ratio)?.mean_all()? * (2.0 / beta)
+    zeros.index_add(sequences, &rise, 0)
 }
 
 /// `log(1 + e^x)`, without overflow: `max(x, 0) + log(1 + e^-|x|)`.

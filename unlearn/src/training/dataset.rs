@@ -93,7 +93,7 @@ impl Dataset {
         let mut objectives = Vec::new();
         for (number, term) in run.terms.iter().enumerate() {
             let reading = reader.reading(term, mixed(run.seed, number as u64))?;
-            let (reading, count) = reading.ok_or(DatasetError::Empty(number + 1))?;
+            let (count, reading) = reading.ok_or(DatasetError::Empty(number + 1))?;
             let total =
                 if term.source.is_forgotten() { &mut counts.forget } else { &mut counts.retain };
             *total = (*total).max(count);
@@ -148,31 +148,22 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// A term's texts as its loss needs them, and how many there are.
-    fn reading(&self, term: &Term, seed: u64) -> Result<Option<(Reading, usize)>, DatasetError> {
-        match term.loss {
+    /// How many texts a term has, and they as its loss needs them.
+    fn reading(&self, term: &Term, seed: u64) -> Result<Option<(usize, Reading)>, DatasetError> {
+        Ok(match term.loss {
             Loss::Texts(loss) => {
                 let pool = Pool::new(self.masked(term, seed)?, term.rows, seed);
-                Ok(pool.map(|pool| {
-                    let count = pool.len();
-                    (Reading::Texts(loss, pool), count)
-                }))
+                pool.map(|pool| (pool.len(), Reading::Texts(loss, pool)))
             }
             Loss::Pairs(loss) => {
                 let pool = Pool::new(self.pairs(term, seed)?, term.rows, seed);
-                Ok(pool.map(|pool| {
-                    let count = pool.len();
-                    (Reading::Pairs(loss, pool), count)
-                }))
+                pool.map(|pool| (pool.len(), Reading::Pairs(loss, pool)))
             }
             Loss::Dpo { beta } => {
                 let pool = Pool::new(self.choices(term)?, term.rows, seed);
-                Ok(pool.map(|pool| {
-                    let count = pool.len();
-                    (Reading::Choices { beta, pool }, count)
-                }))
+                pool.map(|pool| (pool.len(), Reading::Choices { beta, pool }))
             }
-        }
+        })
     }
 
     fn masked(&self, term: &Term, seed: u64) -> Result<Vec<Masked>, DatasetError> {
