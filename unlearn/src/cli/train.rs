@@ -117,6 +117,9 @@ struct Changes {
     /// Another mask of what `ascent` terms push down: for controls.
     #[arg(long, value_name = "MASK")]
     forget: Option<MaskKind>,
+    /// Leaves out the terms with these losses: to see what they do.
+    #[arg(long, value_name = "LOSS", value_delimiter = ',')]
+    without: Vec<String>,
 }
 
 impl Changes {
@@ -131,14 +134,27 @@ impl Changes {
             let domains: Vec<Value> = self.domains.iter().map(|d| d.name().into()).collect();
             table.insert("domains".into(), domains.into());
         }
-        let Some(mask) = self.forget else { return Ok(()) };
-        let terms = table.get_mut("term").and_then(Value::as_array_mut);
-        let terms = terms.into_iter().flatten().filter_map(Value::as_table_mut);
-        let ascents =
-            terms.filter(|term| term.get("loss").is_some_and(|l| l.as_str() == Some("ascent")));
-        ascents.for_each(|term| drop(term.insert("mask".into(), mask.name().into())));
+        let Some(terms) = table.get_mut("term").and_then(Value::as_array_mut) else {
+            return Ok(());
+        };
+        for loss in &self.without {
+            let before = terms.len();
+            terms.retain(|term| loss_of(term) != Some(loss));
+            ensure!(terms.len() < before, "no term has the loss {loss} that is to be left out");
+        }
+        if let Some(mask) = self.forget {
+            let ascents = terms.iter_mut().filter(|term| loss_of(term) == Some("ascent"));
+            ascents
+                .filter_map(Value::as_table_mut)
+                .for_each(|term| drop(term.insert("mask".into(), mask.name().into())));
+        }
         Ok(())
     }
+}
+
+/// The name of a term's loss, if it has one.
+fn loss_of(term: &Value) -> Option<&str> {
+    term.get("loss")?.as_str()
 }
 
 /// Runs `work` on a thread of its own.
@@ -194,4 +210,44 @@ fn show(bar: &ProgressBar, record: &Record, steps: usize) {
         );
     }
     bar.set_message(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: &str =
+        "seed = 1\n[[term]]\nloss = 'ascent'\n[[term]]\nloss = 'nll'\n[[term]]\nloss = 'kl'";
+
+    fn changes() -> Changes {
+        Changes { seed: None, name: None, domains: Vec::new(), forget: None, without: Vec::new() }
+    }
+
+    /// The run file with these changes.
+    fn changed(changes: &Changes) -> anyhow::Result<Table> {
+        let mut table = RUN.parse()?;
+        changes.apply(&mut table).map(|()| table)
+    }
+
+    #[test]
+    fn a_run_is_changed_by_what_the_flags_say_and_by_nothing_else() {
+        assert_eq!(changed(&changes()).unwrap(), RUN.parse().unwrap());
+        let random = Changes { seed: Some(2), forget: Some(MaskKind::Random), ..changes() };
+        let expected =
+            RUN.replace("seed = 1", "seed = 2").replace("'ascent'", "'ascent'\nmask = 'random'");
+        assert_eq!(changed(&random).unwrap(), expected.parse().unwrap());
+    }
+
+    #[test]
+    fn terms_of_a_loss_are_left_out() {
+        let without = |losses: &[&str]| {
+            changed(&Changes {
+                without: losses.iter().map(ToString::to_string).collect(),
+                ..changes()
+            })
+        };
+        let left = "seed = 1\n[[term]]\nloss = 'nll'".parse().unwrap();
+        assert_eq!(without(&["kl", "ascent"]).unwrap(), left);
+        assert!(without(&["npo"]).is_err(), "no term has that loss");
+    }
 }
