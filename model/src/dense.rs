@@ -97,6 +97,12 @@ impl DenseDecoder {
         &self.config
     }
 
+    /// Where its weights are.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        self.embedding.device()
+    }
+
     /// Hidden states after the final norm: `tokens` (B, T) u32, right-padded, gives
     /// (B, T, hidden). Attention is causal, so padding never reaches a real token.
     ///

@@ -15,6 +15,7 @@ use unlearn::evaluation::{Amount, Exam, Report, Sheet, Source, Test, read_text, 
 
 use super::base::BaseArgs;
 use super::base::adapters::{AdapterSet, FolderArgs, Seeds};
+use super::device::DeviceArgs;
 use super::peer::Peer;
 use examiner::{Examiner, Precision};
 use judges::Judges;
@@ -24,6 +25,8 @@ use remote::RemoteArgs;
 pub(crate) struct EvalArgs {
     #[command(flatten)]
     base: BaseArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[command(flatten)]
     folder: FolderArgs,
     #[command(flatten)]
@@ -110,7 +113,8 @@ impl EvalArgs {
     fn examine(&self, source: &Source<'_>) -> anyhow::Result<Report> {
         let model = self.base.open()?;
         let judges = Judges::start(self.peer.as_ref())?;
-        let examiner = Examiner::new(&model, self.folder.open(&model), judges, self.precision);
+        let shelf = self.folder.open(&model);
+        let examiner = Examiner::new(&model, shelf, judges, self.precision, self.device.open()?)?;
         let exams = examiner.exams(&self.tests, source, &self.domains)?;
         let exams: Vec<&Exam> = exams.iter().collect();
         let base = examiner.sheets(&AdapterSet::default(), &exams, self.against.as_deref())?;
@@ -148,7 +152,9 @@ mod tests {
         };
         assert!(parse("--served base,other --tests crows_pairs --domains gender").is_ok());
         assert!(parse("--tests crows_pairs").is_err(), "no model is named");
-        for local in ["--adapters a", "--precision served", "--against f", "--samples 3"] {
+        for local in
+            ["--adapters a", "--precision served", "--device cpu", "--against f", "--samples 3"]
+        {
             assert!(parse(&format!("--served base {local}")).is_err(), "{local}");
         }
     }

@@ -10,6 +10,7 @@ use unlearn::evaluation::{Amount, Exam, Report, Row, Sheet, Source, Table, read_
 
 use super::base::BaseArgs;
 use super::base::adapters::{AdapterSet, FolderArgs};
+use super::device::DeviceArgs;
 use super::eval::examiner::Examiner;
 use super::eval::judges::Judges;
 use super::eval::write_json;
@@ -20,6 +21,8 @@ use run::{MatrixRun, TableRun};
 pub(crate) struct MatrixArgs {
     #[command(flatten)]
     base: BaseArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[command(flatten)]
     folder: FolderArgs,
     /// What to measure: a run file.
@@ -45,7 +48,8 @@ impl MatrixArgs {
         std::fs::create_dir_all(&self.sheets).context("the folder of sheets cannot be made")?;
         let model = self.base.open()?;
         let judges = Judges::start(self.peer.as_ref())?;
-        let examiner = Examiner::new(&model, self.folder.open(&model), judges, run.precision);
+        let shelf = self.folder.open(&model);
+        let examiner = Examiner::new(&model, shelf, judges, run.precision, self.device.open()?)?;
         let mut report = examiner.report(run.part, &[], Vec::new());
         for table in &run.table {
             self.measure(&run, table, &examiner, &mut report)?;

@@ -46,6 +46,8 @@ pub(crate) struct Examiner<'a> {
     shelf: Shelf<'a>,
     judges: Judges,
     precision: Precision,
+    /// Where exact weights are; what is as served is on the CPU.
+    device: Device,
     dense: OnceCell<DenseDecoder>,
     packed: OnceCell<PackedDecoder>,
     /// Tokens that no continuation has.
@@ -58,10 +60,15 @@ impl<'a> Examiner<'a> {
         shelf: Shelf<'a>,
         judges: Judges,
         precision: Precision,
-    ) -> Self {
+        device: Device,
+    ) -> anyhow::Result<Self> {
+        ensure!(
+            device.is_cpu() || precision == Precision::F32,
+            "weights as served are measured on the CPU: another device needs the precision f32"
+        );
         let barred = model.tokenizer().control().iter().map(|(token, _)| *token).collect();
         let (dense, packed) = (OnceCell::new(), OnceCell::new());
-        Self { model, shelf, judges, precision, dense, packed, barred }
+        Ok(Self { model, shelf, judges, precision, device, dense, packed, barred })
     }
 
     /// The report of what was measured.
@@ -69,13 +76,19 @@ impl<'a> Examiner<'a> {
         Report {
             model: self.model.name().to_owned(),
             weights: self.model.fingerprint().to_owned(),
-            precision: self.precision.name().to_owned(),
+            precision: self.arithmetic(),
             part,
             judges: self.judges.names(),
             base: base.iter().flat_map(Sheet::measurements).collect(),
             sets,
             tables: Vec::new(),
         }
+    }
+
+    /// How numbers are computed. A GPU rounds otherwise than a CPU.
+    fn arithmetic(&self) -> String {
+        let on = if self.device.is_cpu() { "" } else { ", cuda" };
+        format!("{}{on}", self.precision.name())
     }
 
     /// The base's answers to ordinary prompts.
@@ -166,7 +179,7 @@ impl<'a> Examiner<'a> {
         let adapter = |applied: &Applied| format!("{}@{}", applied.lease.digest(), applied.scale);
         Ok(Examinee {
             weights: self.model.fingerprint().to_owned(),
-            precision: self.precision.name().to_owned(),
+            precision: self.arithmetic(),
             adapters: vector.entries().iter().map(adapter).collect(),
         })
     }
@@ -226,7 +239,7 @@ impl<'a> Examiner<'a> {
         match self.precision {
             Precision::F32 => {
                 let loras = self.shelf.loras(set)?;
-                let delta = TensorDelta::new(&borrowed(&loras), &Device::Cpu)?;
+                let delta = TensorDelta::new(&borrowed(&loras), &self.device)?;
                 job(&mut DenseScorer::new(self.dense()?, &delta))
             }
             Precision::Served => {
@@ -245,7 +258,7 @@ impl<'a> Examiner<'a> {
 
     fn dense(&self) -> anyhow::Result<&DenseDecoder> {
         if self.dense.get().is_none() {
-            let opened = self.model.dense(DType::F32, &Device::Cpu)?;
+            let opened = self.model.dense(DType::F32, &self.device)?;
             return Ok(self.dense.get_or_init(|| opened));
         }
         self.dense.get().context("the decoder is not there")

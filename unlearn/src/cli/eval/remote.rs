@@ -11,8 +11,8 @@ use super::examiner::keep_domains;
 use crate::cli::progress;
 
 /// Flags that mean nothing to an endpoint.
-const LOCAL: [&str; 7] =
-    ["adapters", "adapters_dir", "against", "peer", "precision", "prompts", "samples"];
+const LOCAL: [&str; 8] =
+    ["adapters", "adapters_dir", "against", "device", "peer", "precision", "prompts", "samples"];
 
 /// Where the models are.
 #[derive(Debug, Args)]

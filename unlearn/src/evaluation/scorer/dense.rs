@@ -5,7 +5,7 @@ use model::{Delta, DenseDecoder, ModelError, Rows};
 
 use super::{LOGIT_ROWS, Predictor, Scorer, log_probability, questions, share_out};
 
-/// Scores with a [`DenseDecoder`] on the CPU and a delta.
+/// Scores with a [`DenseDecoder`] and a delta, both on one device.
 pub struct DenseScorer<'a> {
     decoder: &'a DenseDecoder,
     delta: &'a dyn Delta<Tensor>,
@@ -25,13 +25,14 @@ impl Scorer for DenseScorer<'_> {
     }
 
     fn score(&mut self, sequences: &[&[u32]]) -> Result<Vec<Vec<f64>>, ModelError> {
-        let hidden = self.decoder.hidden(&pad(sequences)?, self.delta)?;
+        let device = self.decoder.device();
+        let hidden = self.decoder.hidden(&pad(sequences, device)?, self.delta)?;
         let (_, length, _) = hidden.dims3()?;
         let hidden = hidden.flatten(0, 1)?;
         let mut answers = Vec::new();
         for asked in questions(sequences, |index| index * length).chunks(LOGIT_ROWS) {
             let rows: Vec<u32> = asked.iter().map(|(row, _)| *row as u32).collect();
-            let rows = hidden.index_select(&Tensor::new(rows, &Device::Cpu)?, 0)?;
+            let rows = hidden.index_select(&Tensor::new(rows, device)?, 0)?;
             let logits = self.decoder.logits(&rows)?.to_vec2()?;
             let answer =
                 |(logits, (_, token)): (&Vec<f32>, &(usize, u32))| log_probability(logits, *token);
@@ -43,8 +44,8 @@ impl Scorer for DenseScorer<'_> {
 
 impl Predictor for DenseScorer<'_> {
     fn logits(&mut self, tokens: &[u32], first: usize) -> Result<Rows, ModelError> {
-        let hidden = self.decoder.hidden(&pad(&[tokens])?, self.delta)?.squeeze(0)?;
-        let hidden = hidden.narrow(0, first, tokens.len() - first)?;
+        let hidden = self.decoder.hidden(&pad(&[tokens], self.decoder.device())?, self.delta)?;
+        let hidden = hidden.squeeze(0)?.narrow(0, first, tokens.len() - first)?;
         let logits = self.decoder.logits(&hidden)?;
         let (rows, width) = logits.dims2()?;
         let mut copied = Rows::zeros(rows, width);
@@ -54,12 +55,12 @@ impl Predictor for DenseScorer<'_> {
 }
 
 /// (B, T), filled up at the right with a token that no real one can see.
-fn pad(sequences: &[&[u32]]) -> Result<Tensor, ModelError> {
+fn pad(sequences: &[&[u32]], device: &Device) -> Result<Tensor, ModelError> {
     let length = sequences.iter().map(|s| s.len()).max().unwrap_or(0);
     let padded = |tokens: &&[u32]| {
         let padding = length - tokens.len();
         tokens.iter().copied().chain(std::iter::repeat_n(0, padding)).collect::<Vec<_>>()
     };
     let values: Vec<u32> = sequences.iter().flat_map(padded).collect();
-    Ok(Tensor::from_vec(values, (sequences.len(), length), &Device::Cpu)?)
+    Ok(Tensor::from_vec(values, (sequences.len(), length), device)?)
 }
