@@ -3,6 +3,8 @@
 mod timestamp;
 mod word;
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{AdapterName, Digest, KindName};
@@ -90,6 +92,9 @@ pub struct Measurement {
     pub interval: [f64; 2],
     /// Items measured.
     pub items: u64,
+    /// Adapters of this recipe that were measured, each trained from another seed. `adapter` is
+    /// their mean, and the interval is over seeds as well as items.
+    pub seeds: NonZeroU64,
 }
 
 /// Why bytes are not a card.

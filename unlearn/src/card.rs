@@ -108,6 +108,8 @@ fn now() -> Result<Timestamp, TrainedCardError> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use adapters::AdapterName;
 
     use super::*;
@@ -124,6 +126,7 @@ mod tests {
             delta,
             interval: [delta - 0.1, delta + 0.1],
             items: 7,
+            seeds: NonZeroU64::MIN,
         };
         let digest = format!("sha256:{}", "0".repeat(64));
         let card = Card {

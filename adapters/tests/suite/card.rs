@@ -65,6 +65,7 @@ fn wrong_values_are_refused() {
         ("/seed", json!(-1)),
         ("/seed", json!(0.5)),
         ("/data/forget_items", json!(-1)),
+        ("/evaluation/0/seeds", json!(0)),
         ("/evaluation", json!({})),
         ("/evaluation/0/metric", json!("SS")),
         ("/evaluation/0/base", json!(null)),

@@ -138,7 +138,7 @@ pub(crate) fn card(fingerprint: &str) -> Value {
         "data": {"source": "redditbias/gender", "split": FINGERPRINT, "forget_items": 1, "retain_items": 2},
         "evaluation": [{
             "test": "stereoset", "domain": "gender", "metric": "ss", "base": 62.85, "adapter": 60.0,
-            "delta": -2.85, "interval": [-3.5, -2.0], "items": 253,
+            "delta": -2.85, "interval": [-3.5, -2.0], "items": 253, "seeds": 3,
         }],
     })
 }

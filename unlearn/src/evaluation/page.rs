@@ -91,6 +91,8 @@ impl<'a> Wanted<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use adapters::card::{self, Word};
 
     use super::*;
@@ -116,6 +118,7 @@ mod tests {
             delta: 0.75,
             interval: [0.5, 1.0],
             items: 40,
+            seeds: NonZeroU64::MIN,
         };
         let set = |set: &str, domains: &[&'static str]| Comparison {
             set: set.into(),

@@ -143,13 +143,16 @@ impl fmt::Display for Measurement {
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.set)?;
-        for card::Measurement { test, domain, metric, base, adapter, delta, interval, items } in
-            &self.measurements
-        {
+        for measurement in &self.measurements {
+            let card::Measurement { base, adapter, delta, interval, items, seeds, .. } =
+                measurement;
             let [low, high] = interval;
-            let (test, domain, metric) = (test.as_str(), domain.as_str(), metric.as_str());
+            let name = |word: &Word| word.as_str().to_owned();
+            let (test, domain) = (name(&measurement.test), name(&measurement.domain));
+            let metric = name(&measurement.metric);
             write!(f, "{test:<18} {domain:<18} {metric:<22} {base:>8.3} -> {adapter:>8.3}")?;
-            writeln!(f, "  {delta:+.3} [{low:+.3}, {high:+.3}]  {items:>5} items")?;
+            write!(f, "  {delta:+.3} [{low:+.3}, {high:+.3}]  {items:>5} items")?;
+            writeln!(f, ", {seeds} {}", if seeds.get() == 1 { "seed" } else { "seeds" })?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! A model's numbers on the items of a test, and two models' side by side.
 
+use std::num::NonZeroU64;
+
 use adapters::Digest;
 use adapters::card::{self, Word, WordError};
 use serde::{Deserialize, Serialize};
@@ -92,16 +94,18 @@ impl Sheet {
             (other.test, &other.domain, other.key, other.rows.len(), &other.groups)
                 == (self.test, &self.domain, self.key, self.rows.len(), &self.groups)
         };
-        if adapted.is_empty() || !all.all(alike) {
-            return Err(SheetError::Items { test: self.test, domain: self.domain.clone() });
-        }
-        self.test.metrics().iter().map(|metric| self.compare_by(metric, adapted)).collect()
+        let seeds = NonZeroU64::new(adapted.len() as u64).filter(|_| all.all(alike));
+        let seeds = seeds
+            .ok_or_else(|| SheetError::Items { test: self.test, domain: self.domain.clone() })?;
+        let compared = |metric| self.compare_by(metric, adapted, seeds);
+        self.test.metrics().iter().map(compared).collect()
     }
 
     fn compare_by(
         &self,
         metric: &super::Metric,
         adapted: &[&Self],
+        seeds: NonZeroU64,
     ) -> Result<card::Measurement, SheetError> {
         let base = metric.over(&self.rows, &self.groups);
         let adapted: Vec<Statistic<'_>> =
@@ -123,6 +127,7 @@ impl Sheet {
             delta: after - before,
             interval,
             items: self.rows.len() as u64,
+            seeds,
         })
     }
 }
@@ -166,6 +171,7 @@ mod tests {
         let (base, one, two) = (sheet(0.0), sheet(-2.0), sheet(-4.0));
         let compared = &base.compare(&[&one, &two]).unwrap()[0];
         assert!((compared.delta - 0.75).abs() < 1e-9);
+        assert_eq!(compared.seeds.get(), 2);
         let [low, high] = compared.interval;
         assert!((low - 0.5).abs() < 1e-9 && (high - 1.0).abs() < 1e-9, "{low} {high}");
     }

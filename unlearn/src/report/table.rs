@@ -16,7 +16,7 @@ pub(super) fn section(results: &Results) -> String {
 
 fn set(set: &Set) -> String {
     let rows: String = set.measurements.iter().map(row).collect();
-    let head = ["test", "domain", "metric", "base", "adapters", "change", "95 %", "items"];
+    let head = ["test", "domain", "metric", "base", "adapters", "change", "95 %", "items", "seeds"];
     folded(&set.set, &table(&head, &rows))
 }
 
@@ -34,7 +34,8 @@ fn base_row(value: &BaseValue) -> String {
 }
 
 fn row(measurement: &Measurement) -> String {
-    let Measurement { test, domain, metric, base, adapter, delta, interval, items } = measurement;
+    let Measurement { test, domain, metric, base, adapter, delta, interval, items, seeds } =
+        measurement;
     let star = if is_clear(*interval) { "*" } else { "" };
     cells(
         &[test.as_str(), domain.as_str(), metric.as_str()],
@@ -44,6 +45,7 @@ fn row(measurement: &Measurement) -> String {
             signed(*delta) + star,
             range(*interval, signed),
             items.to_string(),
+            seeds.to_string(),
         ],
     )
 }

@@ -1,5 +1,7 @@
 //! The page of a report: whole, self-contained, and true to what it was made from.
 
+use std::num::NonZeroU64;
+
 use adapters::card::{Measurement, Word};
 use unlearn::corpus::Part;
 use unlearn::evaluation::{AppliedAdapter, Comparison, DataError};
@@ -16,6 +18,7 @@ fn measurement(domain: &str, delta: f64) -> Measurement {
         delta,
         interval: [delta - 0.1, delta + 0.1],
         items: 40,
+        seeds: NonZeroU64::MIN,
     }
 }
 
