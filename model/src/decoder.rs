@@ -4,7 +4,7 @@
 //! packed backend serves on a CPU, the dense one evaluates and trains on any device, and a test
 //! holds the two to the same logits.
 
-use crate::{Delta, ModelError, Projection, Site};
+use crate::{ModelError, Projection};
 
 /// Which norm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub(crate) trait Backend {
     /// RMS normalisation.
     fn norm(&mut self, norm: Norm, x: &Self::Rows) -> Result<Self::Rows, ModelError>;
 
-    /// The base weights of some of a layer's projections, applied to the same input.
-    fn linear<const N: usize>(
+    /// Some of a layer's projections, base weights and delta, applied to the same input.
+    fn project<const N: usize>(
         &mut self,
         layer: usize,
         projections: [Projection; N],
@@ -53,11 +53,10 @@ pub(crate) trait Backend {
 pub(crate) fn forward<B: Backend>(
     backend: &mut B,
     layers: usize,
-    delta: &dyn Delta<B::Rows>,
     mut x: B::Rows,
 ) -> Result<B::Rows, ModelError> {
     for index in 0..layers {
-        x = layer(backend, index, delta, x)?;
+        x = layer(backend, index, x)?;
     }
     backend.norm(Norm::Final, &x)
 }
@@ -66,35 +65,19 @@ pub(crate) fn forward<B: Backend>(
 pub(crate) fn layer<B: Backend>(
     backend: &mut B,
     layer: usize,
-    delta: &dyn Delta<B::Rows>,
     mut x: B::Rows,
 ) -> Result<B::Rows, ModelError> {
     let h = backend.norm(Norm::Attention(layer), &x)?;
     let qkv = [Projection::Query, Projection::Key, Projection::Value];
-    let [q, k, v] = project(backend, delta, layer, qkv, &h)?;
+    let [q, k, v] = backend.project(layer, qkv, &h)?;
     let attended = backend.attend(layer, q, k, v)?;
-    let [y] = project(backend, delta, layer, [Projection::Output], &attended)?;
+    let [y] = backend.project(layer, [Projection::Output], &attended)?;
     backend.add(&mut x, y)?;
 
     let h = backend.norm(Norm::Mlp(layer), &x)?;
-    let [gate, up] = project(backend, delta, layer, [Projection::Gate, Projection::Up], &h)?;
+    let [gate, up] = backend.project(layer, [Projection::Gate, Projection::Up], &h)?;
     let hidden = backend.gate(gate, up)?;
-    let [y] = project(backend, delta, layer, [Projection::Down], &hidden)?;
+    let [y] = backend.project(layer, [Projection::Down], &hidden)?;
     backend.add(&mut x, y)?;
     Ok(x)
-}
-
-/// Base weights and delta of some projections.
-fn project<B: Backend, const N: usize>(
-    backend: &mut B,
-    delta: &dyn Delta<B::Rows>,
-    layer: usize,
-    projections: [Projection; N],
-    x: &B::Rows,
-) -> Result<[B::Rows; N], ModelError> {
-    let mut outputs = backend.linear(layer, projections, x)?;
-    for (projection, y) in projections.into_iter().zip(&mut outputs) {
-        delta.add(Site::new(layer, projection), x, y)?;
-    }
-    Ok(outputs)
 }

@@ -111,8 +111,8 @@ impl DenseDecoder {
     pub fn hidden(&self, tokens: &Tensor, delta: &dyn Delta<Tensor>) -> Result<Tensor, ModelError> {
         let (batch, length) = tokens.dims2()?;
         let x = self.embedding.index_select(&tokens.flatten_all()?, 0)?;
-        let mut pass = Pass::new(self, batch, length)?;
-        let x = decoder::forward(&mut pass, self.config.layers, delta, x)?;
+        let mut pass = Pass::new(self, delta, batch, length)?;
+        let x = decoder::forward(&mut pass, self.config.layers, x)?;
         Ok(x.reshape((batch, length, self.config.hidden))?)
     }
 

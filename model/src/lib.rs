@@ -22,7 +22,7 @@ mod tokenizer;
 
 pub use cache::{BLOCK_TOKENS, KvCache};
 pub use config::Config;
-pub use delta::{Delta, NoDelta};
+pub use delta::{Delta, NoDelta, RowDelta};
 pub use dense::{DenseDecoder, Recording};
 pub use error::ModelError;
 pub use model::{Model, OpenError};

@@ -12,10 +12,11 @@ use crate::kernels::attention::{self, Past};
 use crate::kernels::disjoint::DisjointRows;
 use crate::kernels::elementwise::{self, Rotation};
 use crate::kernels::linear::linear;
+use crate::kernels::low_rank::Factors;
 use crate::kernels::packed::{PackedMatrix, Precision};
 use crate::kernels::pool::{Pool, share};
 use crate::kernels::{Isa, lanes};
-use crate::{Config, Delta, ModelError, Projection, Rows, Site};
+use crate::{Config, ModelError, Projection, RowDelta, Rows, Site};
 
 /// How weights are held while serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -124,7 +125,7 @@ impl PackedDecoder {
     ///
     /// # Errors
     /// [`ModelError::Token`] for a token outside the vocabulary; nothing was stored then.
-    /// Whatever `delta` says.
+    /// [`ModelError::Shape`] if an update of `delta` does not fit its site.
     ///
     /// # Panics
     /// If a segment ends beyond the context or its table.
@@ -132,7 +133,7 @@ impl PackedDecoder {
         &self,
         cache: &mut KvCache,
         segments: &[Segment<'_>],
-        delta: &dyn Delta<Rows>,
+        delta: &dyn RowDelta,
     ) -> Result<Rows, ModelError> {
         let places: Vec<Place<'_>> = segments.iter().flat_map(places).collect();
         let mut x = Rows::zeros(places.len(), self.config.hidden);
@@ -143,15 +144,15 @@ impl PackedDecoder {
             }
             self.embedding.unpack(token as usize, x.row_mut(row));
         }
-        let mut step = Step { model: self, cache, places: &places };
-        decoder::forward(&mut step, self.config.layers, delta, x)
+        let mut step = Step { model: self, delta, cache, places: &places };
+        decoder::forward(&mut step, self.config.layers, x)
     }
 
     /// Logits (rows, vocabulary) of hidden states (rows, hidden).
     #[must_use]
     pub fn logits(&self, hidden: &Rows) -> Rows {
         let head = self.head.as_ref().unwrap_or(&self.embedding);
-        let [logits] = linear(&self.pool, self.isa, [head], hidden);
+        let [logits] = linear(&self.pool, self.isa, [head], [&[]], hidden);
         logits
     }
 }
@@ -173,6 +174,18 @@ fn pack(
     Ok(PackedMatrix::from_values(rounded, shape, &dense.flatten_all()?.to_vec1::<f32>()?))
 }
 
+/// Whether an update has the widths of its site.
+fn fits(site: Site, matrix: &PackedMatrix, factors: &Factors) -> Result<(), ModelError> {
+    let widths = [
+        ("factor A", factors.inputs(), matrix.inputs()),
+        ("factor B", factors.outputs(), matrix.outputs()),
+    ];
+    match widths.into_iter().find(|(_, found, expected)| found != expected) {
+        Some((what, found, expected)) => Err(ModelError::Shape { site, what, found, expected }),
+        None => Ok(()),
+    }
+}
+
 /// Where a row's token is in its sequence, and the sequence in the cache.
 #[derive(Clone, Copy)]
 struct Place<'a> {
@@ -188,6 +201,7 @@ fn places<'a>(segment: &Segment<'a>) -> impl Iterator<Item = Place<'a>> + use<'a
 /// One forward pass.
 struct Step<'a> {
     model: &'a PackedDecoder,
+    delta: &'a dyn RowDelta,
     cache: &'a mut KvCache,
     places: &'a [Place<'a>],
 }
@@ -204,11 +218,14 @@ impl Backend for Step<'_> {
         let mut out = Rows::zeros(x.len(), x.width());
         #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
         let epsilon = self.model.config.norm_epsilon as f32;
-        elementwise::rms_norm(self.model.isa, x, weight, epsilon, &mut out);
+        let (pool, isa) = (&self.model.pool, self.model.isa);
+        let piece = pool.piece(x.len()) * x.width();
+        let pieces = x.values().chunks(piece).zip(out.values_mut().chunks_mut(piece));
+        pool.each(pieces, |(x, out)| elementwise::rms_norm(isa, x, weight, epsilon, out));
         Ok(out)
     }
 
-    fn linear<const N: usize>(
+    fn project<const N: usize>(
         &mut self,
         layer: usize,
         projections: [Projection; N],
@@ -216,7 +233,13 @@ impl Backend for Step<'_> {
     ) -> Result<[Rows; N], ModelError> {
         let linears = &self.model.layers[layer].linears;
         let matrices = projections.map(|p| &linears[p as usize]);
-        Ok(linear(&self.model.pool, self.model.isa, matrices, x))
+        let updates = projections.map(|p| self.delta.updates(Site::new(layer, p)));
+        for ((projection, matrix), updates) in projections.iter().zip(matrices).zip(&updates) {
+            let site = Site::new(layer, *projection);
+            updates.iter().try_for_each(|update| fits(site, matrix, update.factors))?;
+        }
+        let updates = updates.each_ref().map(Vec::as_slice);
+        Ok(linear(&self.model.pool, self.model.isa, matrices, updates, x))
     }
 
     fn attend(
@@ -226,9 +249,9 @@ impl Backend for Step<'_> {
         mut k: Rows,
         v: Rows,
     ) -> Result<Rows, ModelError> {
+        self.rotate(&mut q);
+        self.rotate(&mut k);
         for (row, place) in self.places.iter().enumerate() {
-            self.model.rotation.apply(q.row_mut(row), place.position);
-            self.model.rotation.apply(k.row_mut(row), place.position);
             let block = place.table[place.position / BLOCK_TOKENS] as usize;
             let slot = (block, place.position % BLOCK_TOKENS);
             self.cache.store(layer, slot, k.row(row), v.row(row));
@@ -237,17 +260,37 @@ impl Backend for Step<'_> {
     }
 
     fn gate(&mut self, mut gate: Rows, up: Rows) -> Result<Rows, ModelError> {
-        elementwise::gate(self.model.isa, gate.values_mut(), up.values());
+        self.pairwise(&mut gate, &up, elementwise::gate);
         Ok(gate)
     }
 
     fn add(&mut self, x: &mut Rows, y: Rows) -> Result<(), ModelError> {
-        elementwise::add(self.model.isa, x.values_mut(), y.values());
+        self.pairwise(x, &y, elementwise::add);
         Ok(())
     }
 }
 
 impl Step<'_> {
+    /// Rotates every row to its token's position.
+    fn rotate(&self, x: &mut Rows) {
+        let (pool, width) = (&self.model.pool, x.width());
+        let rows = pool.piece(x.len());
+        let pieces = x.values_mut().chunks_mut(rows * width).zip(self.places.chunks(rows));
+        pool.each(pieces, |(x, places)| {
+            for (row, place) in x.chunks_exact_mut(width).zip(places) {
+                self.model.rotation.apply(row, place.position);
+            }
+        });
+    }
+
+    /// `work` on the values of `x` and `y`, which have the same shape.
+    fn pairwise(&self, x: &mut Rows, y: &Rows, work: fn(Isa, &mut [f32], &[f32])) {
+        let (pool, isa) = (&self.model.pool, self.model.isa);
+        let piece = pool.piece(x.len()) * x.width();
+        let pieces = x.values_mut().chunks_mut(piece).zip(y.values().chunks(piece));
+        pool.each(pieces, |(x, y)| work(isa, x, y));
+    }
+
     /// Attention of every row and key head, shared out to the pool.
     #[expect(
         unsafe_code,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use half::f16;
 use model::Site;
+use model::kernels::low_rank::Factors;
 
 use super::{Lora, LoraError, LowRank};
 
@@ -16,14 +17,10 @@ pub struct PackedLora {
 /// What a packed adapter adds at one site.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedLowRank {
-    /// Rows of both factors.
-    pub rank: usize,
     /// `alpha / r`.
     pub scaling: f32,
-    /// (rank, inputs), row-major.
-    pub a: Vec<f16>,
-    /// (rank, outputs), row-major: B transposed, so that the outputs of one rank are contiguous.
-    pub b_transposed: Vec<f16>,
+    /// Both factors.
+    pub factors: Factors,
 }
 
 impl Lora {
@@ -45,13 +42,9 @@ impl Lora {
 
 impl LowRank {
     fn pack(&self) -> Option<PackedLowRank> {
-        let outputs = self.b.len().checked_div(self.rank)?;
-        let a = self.a.iter().copied().map(finite_half).collect::<Option<_>>()?;
-        let b_transposed = (0..self.rank)
-            .flat_map(|k| (0..outputs).map(move |o| (o, k)))
-            .map(|(o, k)| finite_half(self.b[o * self.rank + k]))
-            .collect::<Option<_>>()?;
-        Some(PackedLowRank { rank: self.rank, scaling: self.scaling, a, b_transposed })
+        let half = |values: &[f32]| values.iter().copied().map(finite_half).collect();
+        let (a, b): (Option<Vec<_>>, Option<Vec<_>>) = (half(&self.a), half(&self.b));
+        Some(PackedLowRank { scaling: self.scaling, factors: Factors::new(self.rank, &a?, &b?) })
     }
 }
 
@@ -74,14 +67,12 @@ impl PackedLora {
     /// The highest rank at any site.
     #[must_use]
     pub fn rank(&self) -> usize {
-        self.sites.values().map(|low_rank| low_rank.rank).max().unwrap_or(0)
+        self.sites.values().map(|low_rank| low_rank.factors.rank()).max().unwrap_or(0)
     }
 
     /// Bytes that the weights hold in memory.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
-        let values: usize =
-            self.sites.values().map(|site| site.a.len() + site.b_transposed.len()).sum();
-        (values * size_of::<f16>()) as u64
+        self.sites.values().map(|low_rank| low_rank.factors.bytes() as u64).sum()
     }
 }

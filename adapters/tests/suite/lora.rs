@@ -2,6 +2,7 @@
 
 use adapters::Limits;
 use adapters::lora::{Element, Lora, LoraError};
+use model::kernels::low_rank::Factors;
 use model::{Projection, Site};
 use serde_json::json;
 
@@ -113,23 +114,21 @@ fn weights_that_are_not_finite_are_refused() {
 }
 
 #[test]
-fn packing_rounds_to_half_precision_and_transposes_b() {
+fn packing_rounds_to_half_precision_and_keeps_shapes() {
     let lora = Draft::new(0).parse().unwrap();
     let packed = lora.pack().unwrap();
-    let (full, half) = (&lora.sites[&QUERY], packed.site(QUERY).unwrap());
-    assert_eq!((half.rank, half.scaling, packed.rank()), (2, 2.0, 2));
-    for (i, a) in half.a.iter().enumerate() {
-        assert_eq!(*a, half::f16::from_f32(full.a[i]));
-    }
-    for rank in 0..2 {
-        for output in 0..4 {
-            let expected = half::f16::from_f32(full.b[output * 2 + rank]);
-            assert_eq!(half.b_transposed[rank * 4 + output], expected);
-        }
-    }
+    let (full, packed_query) = (&lora.sites[&QUERY], packed.site(QUERY).unwrap());
+    assert_eq!((packed_query.scaling, packed.rank()), (2.0, 2));
+    let half = |values: &[f32]| -> Vec<_> {
+        values.iter().map(|value| half::f16::from_f32(*value)).collect()
+    };
+    assert_eq!(packed_query.factors, Factors::new(2, &half(&full.a), &half(&full.b)));
+    let widths = (packed_query.factors.inputs(), packed_query.factors.outputs());
+    assert_eq!(widths, (4, 4));
     assert_eq!(packed.site(Site::new(0, Projection::Down)), None);
-    // Two layers, each with 8 + 8 values at the queries and 8 + 4 at the values, 2 bytes a value.
-    assert_eq!(packed.resident_bytes(), 2 * (16 + 12) * 2);
+    // Two layers, each with 8 values of A at the queries and at the values; B is filled up to sixteen
+    // outputs of rank 2 at both; 2 bytes a value.
+    assert_eq!(packed.resident_bytes(), 2 * (8 + 32 + 8 + 32) * 2);
 }
 
 #[test]

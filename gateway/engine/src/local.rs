@@ -258,11 +258,8 @@ fn check_adapters(adapters: &AdapterVector, model: &Model) -> Result<(), SubmitE
     for applied in adapters.entries() {
         let Kind::Lora(lora) = &applied.lease.adapter().kind;
         for (site, low_rank) in lora.sites() {
-            let (inputs, outputs) = config.shape(site.projection);
-            let fits = site.layer < config.layers
-                && low_rank.a.len() == low_rank.rank * inputs
-                && low_rank.b_transposed.len() == low_rank.rank * outputs;
-            if !fits {
+            let widths = (low_rank.factors.inputs(), low_rank.factors.outputs());
+            if site.layer >= config.layers || widths != config.shape(site.projection) {
                 return Err(SubmitError::Adapter {
                     name: applied.lease.name().to_string(),
                     reason: format!("its shape at {site} does not fit the model"),

@@ -6,17 +6,19 @@ use super::heads::Heads;
 use super::{DenseDecoder, cpu, gate, norm, softmax};
 use crate::decoder::{Backend, Norm};
 use crate::kernels::elementwise::frequencies;
-use crate::{Config, ModelError, Projection};
+use crate::{Config, Delta, ModelError, Projection, Site};
 
 /// A pass over a batch; activations are (batch * length, width).
 pub(super) struct Pass<'a> {
     model: &'a DenseDecoder,
+    delta: &'a dyn Delta<Tensor>,
     heads: Heads,
 }
 
 impl<'a> Pass<'a> {
     pub(super) fn new(
         model: &'a DenseDecoder,
+        delta: &'a dyn Delta<Tensor>,
         batch: usize,
         length: usize,
     ) -> Result<Self, ModelError> {
@@ -27,7 +29,7 @@ impl<'a> Pass<'a> {
             Some(angles(config, length, embedding.dtype(), embedding.device())?)
         };
         let (head_dim, rotation) = (config.head_dim, rotation.clone());
-        Ok(Self { model, heads: Heads { batch, length, head_dim, rotation, angles } })
+        Ok(Self { model, delta, heads: Heads { batch, length, head_dim, rotation, angles } })
     }
 }
 
@@ -60,17 +62,18 @@ impl Backend for Pass<'_> {
         Ok(norm::rms_norm(x, weight, epsilon)?)
     }
 
-    fn linear<const N: usize>(
+    fn project<const N: usize>(
         &mut self,
         layer: usize,
         projections: [Projection; N],
         x: &Tensor,
     ) -> Result<[Tensor; N], ModelError> {
-        let layer = &self.model.layers[layer];
+        let linears = &self.model.layers[layer].linears;
         // Copies of a tensor are references; each is replaced.
         let mut outputs: [Tensor; N] = std::array::from_fn(|_| x.clone());
         for (output, projection) in outputs.iter_mut().zip(projections) {
-            *output = layer.linears[projection as usize].apply(x)?;
+            *output = linears[projection as usize].apply(x)?;
+            self.delta.add(Site::new(layer, projection), x, output)?;
         }
         Ok(outputs)
     }

@@ -31,13 +31,13 @@ impl DenseDecoder {
         delta: &dyn Delta<Tensor>,
     ) -> Result<Recording, ModelError> {
         let (batch, length) = tokens.dims2()?;
-        let mut pass = Pass::new(self, batch, length)?;
+        let mut pass = Pass::new(self, delta, batch, length)?;
         let mut x = self.embedding.index_select(&tokens.flatten_all()?, 0)?;
         let mut inputs = Vec::with_capacity(self.config.layers + 1);
         for index in 0..self.config.layers {
             inputs.push(x.clone());
             // Without its graph, a layer's activations are freed as soon as it is done.
-            x = decoder::layer(&mut pass, index, delta, x)?.detach();
+            x = decoder::layer(&mut pass, index, x)?.detach();
         }
         let hidden = pass.norm(Norm::Final, &x)?;
         inputs.push(x);
@@ -65,7 +65,7 @@ impl Recording {
         gradients: &mut GradStore,
     ) -> Result<(), ModelError> {
         let Some(gradient) = gradients.remove(&self.hidden) else { return Ok(()) };
-        let mut pass = Pass::new(decoder, self.batch, self.length)?;
+        let mut pass = Pass::new(decoder, delta, self.batch, self.length)?;
         let mut gradient = gradient.flatten(0, 1)?;
         for index in (0..self.inputs.len()).rev() {
             let Some(input) = self.inputs.pop() else { break };
@@ -74,7 +74,7 @@ impl Recording {
             let y = if index == decoder.config.layers {
                 pass.norm(Norm::Final, &x)?
             } else {
-                decoder::layer(&mut pass, index, delta, x)?
+                decoder::layer(&mut pass, index, x)?
             };
             // The gradient of this sum is that of the layer, times what came from above.
             let mut inner = (y * gradient)?.sum_all()?.backward()?;

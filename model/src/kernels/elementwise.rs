@@ -2,25 +2,25 @@
 
 use super::lanes::{self, LANES};
 use super::per_isa;
-use crate::Rows;
 
 per_isa! {
-    /// RMS normalisation: `x / sqrt(mean(x^2) + epsilon) * weight` for each row.
+    /// RMS normalisation: `x / sqrt(mean(x^2) + epsilon) * weight` for each row of `x` and `out`,
+    /// (rows, width).
     ///
     /// # Panics
-    /// If the widths of `x`, `weight` and `out` differ.
-    pub fn rms_norm(x: &Rows, weight: &[f32], epsilon: f32, out: &mut Rows) = rms_norm_body
+    /// If `x` and `out` are not whole rows as wide as `weight`, as many of each.
+    pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = rms_norm_body
 }
 
 #[inline(always)]
-fn rms_norm_body(x: &Rows, weight: &[f32], epsilon: f32, out: &mut Rows) {
-    assert!(x.width() == weight.len() && x.width() == out.width(), "widths of a norm");
-    #[expect(clippy::cast_precision_loss, reason = "a layer's width")]
-    let width = x.width() as f32;
-    for row in 0..x.len() {
-        let values = x.row(row);
-        let inverse = 1.0 / (lanes::dot(values, values) / width + epsilon).sqrt();
-        for ((out, x), w) in out.row_mut(row).iter_mut().zip(values).zip(weight) {
+fn rms_norm_body(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+    let width = weight.len();
+    assert!(x.len() == out.len() && x.len().is_multiple_of(width), "widths of a norm");
+    for (values, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+        #[expect(clippy::cast_precision_loss, reason = "a layer's width")]
+        let mean = lanes::dot(values, values) / width as f32;
+        let inverse = 1.0 / (mean + epsilon).sqrt();
+        for ((out, x), w) in out.iter_mut().zip(values).zip(weight) {
             *out = x * inverse * w;
         }
     }
@@ -148,13 +148,14 @@ mod tests {
     use super::super::Isa;
     use super::super::linear::tests::Noise;
     use super::*;
+    use crate::Rows;
 
     #[test]
     fn a_normalised_row_has_unit_mean_square() {
         let x = Noise::new(1).rows(3, 72);
         for isa in Isa::available() {
             let mut out = Rows::zeros(3, 72);
-            rms_norm(isa, &x, &[1.0; 72], 0.0, &mut out);
+            rms_norm(isa, x.values(), &[1.0; 72], 0.0, out.values_mut());
             for row in 0..3 {
                 let mean = out.row(row).iter().map(|v| v * v).sum::<f32>() / 72.0;
                 assert!((mean - 1.0).abs() < 1e-5, "{isa:?}: {mean}");

@@ -4,6 +4,8 @@
 //! are summed exactly in integers, and the groups in f32, in order. So the only rounding besides
 //! the weights' own is that of the activations. [`Precision::F32`] rounds neither.
 
+use std::ops::Range;
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -12,8 +14,9 @@ mod portable;
 
 use super::disjoint::DisjointRows;
 use super::lanes::{self, Lanes};
+use super::low_rank::{Products, Update};
 use super::packed::{GROUP, PackedMatrix, Precision, TILE};
-use super::pool::{Pool, share};
+use super::pool::{Gate, Pool, share};
 use super::{Isa, per_isa};
 use crate::Rows;
 
@@ -23,7 +26,6 @@ const BLOCK_ROWS: usize = 8;
 /// Activation rows rounded to 8 bits.
 #[derive(Debug, Default)]
 pub(crate) struct QuantisedRows {
-    groups: usize,
     /// (row, group, 32).
     values: Vec<[i8; GROUP]>,
     /// (row, group).
@@ -33,29 +35,46 @@ pub(crate) struct QuantisedRows {
 }
 
 impl QuantisedRows {
-    fn new(isa: Isa, x: &Rows) -> Self {
+    fn new(pool: &Pool, isa: Isa, x: &Rows) -> Self {
         let groups = x.width().div_ceil(GROUP);
         let len = x.len() * groups;
-        let mut rows = Self {
-            groups,
-            values: vec![[0; GROUP]; len],
-            scales: vec![0.0; len],
-            sums: vec![0; len],
-        };
-        quantise(isa, x, &mut rows);
+        let mut rows =
+            Self { values: vec![[0; GROUP]; len], scales: vec![0.0; len], sums: vec![0; len] };
+        let piece = pool.piece(x.len());
+        let values = rows.values.chunks_mut(piece * groups);
+        let scales =
+            rows.scales.chunks_mut(piece * groups).zip(rows.sums.chunks_mut(piece * groups));
+        let pieces = x.values().chunks(piece * x.width()).zip(values.zip(scales));
+        pool.each(pieces, |(x_values, (values, (scales, sums)))| {
+            quantise(isa, x_values, x.width(), values, scales, sums);
+        });
         rows
     }
 }
 
 per_isa! {
-    fn quantise(x: &Rows, rows: &mut QuantisedRows) = quantise_body
+    /// Rounds rows of that width; the rest are (row, group).
+    fn quantise(
+        x: &[f32],
+        width: usize,
+        values: &mut [[i8; GROUP]],
+        scales: &mut [f32],
+        sums: &mut [i32],
+    ) = quantise_body
 }
 
 #[inline(always)]
-fn quantise_body(x: &Rows, rows: &mut QuantisedRows) {
-    for row in 0..x.len() {
-        for (group, part) in x.row(row).chunks(GROUP).enumerate() {
-            let at = row * rows.groups + group;
+fn quantise_body(
+    x: &[f32],
+    width: usize,
+    quantised: &mut [[i8; GROUP]],
+    scales: &mut [f32],
+    sums: &mut [i32],
+) {
+    let groups = width.div_ceil(GROUP);
+    for (row, x) in x.chunks_exact(width).enumerate() {
+        for (group, part) in x.chunks(GROUP).enumerate() {
+            let at = row * groups + group;
             let mut values = [0.0; GROUP];
             values[..part.len()].copy_from_slice(part);
             let mut largest = 0.0_f32;
@@ -72,51 +91,87 @@ fn quantise_body(x: &Rows, rows: &mut QuantisedRows) {
                 *quant = byte;
                 sum += rounded;
             }
-            rows.values[at] = quants;
-            rows.scales[at] = largest / 127.0;
-            rows.sums[at] = sum;
+            quantised[at] = quants;
+            scales[at] = largest / 127.0;
+            sums[at] = sum;
         }
     }
 }
 
-/// `y = x W^T` for each matrix: `x` (rows, inputs) gives (rows, outputs) a matrix.
+/// `y = x W^T` for each matrix, and its updates of some rows: `x` (rows, inputs) gives (rows,
+/// outputs) a matrix.
 ///
-/// The matrices share the rounding of `x` and one turn of the pool.
+/// The matrices share the rounding of `x`, and they and their updates one turn of the pool.
 ///
 /// # Panics
-/// If a matrix has other inputs than `x` has columns.
+/// If a matrix or an update has other inputs than `x` has columns, or an update other outputs than
+/// its matrix.
 #[must_use]
+#[expect(unsafe_code, reason = "each part adds updates to the columns that it computed")]
 pub fn linear<const N: usize>(
     pool: &Pool,
     isa: Isa,
     matrices: [&PackedMatrix; N],
+    updates: [&[Update<'_>]; N],
     x: &Rows,
 ) -> [Rows; N] {
     for matrix in matrices {
         assert_eq!(matrix.inputs, x.width(), "inputs of a matrix and columns of the rows");
     }
     let integers = matrices.iter().any(|m| m.precision != Precision::F32);
-    let quantised = if integers { QuantisedRows::new(isa, x) } else { QuantisedRows::default() };
+    let quantised =
+        if integers { QuantisedRows::new(pool, isa, x) } else { QuantisedRows::default() };
     let mut outputs = matrices.map(|m| Rows::zeros(x.len(), m.outputs));
-    let tiles: usize = matrices.iter().map(|m| m.tiles()).sum();
+    let mut inner = Vec::new();
+    let (products, gate) = (Products::new(&updates, x, &mut inner), Gate::new(pool));
     {
         let views = outputs.each_mut().map(|y| {
             let width = y.width();
             DisjointRows::new(y.values_mut(), width)
         });
         pool.run(&|part| {
-            let mut first = 0;
-            let own = share(tiles, part, pool.parts());
-            for (matrix, y) in matrices.iter().zip(&views) {
-                let here = first..first + matrix.tiles();
-                for tile in own.start.max(here.start)..own.end.min(here.end) {
-                    run_tile(isa, matrix, tile - first, (x, &quantised), y);
+            products.shrink(isa, (part, pool.parts()), x);
+            let own = own_tiles(&matrices, part, pool.parts());
+            for ((matrix, tiles), y) in matrices.iter().zip(&own).zip(&views) {
+                for tile in tiles.clone() {
+                    run_tile(isa, matrix, tile, (x, &quantised), y);
                 }
-                first = here.end;
+            }
+            if products.is_empty() {
+                return;
+            }
+            gate.pass();
+            for (index, (tiles, y)) in own.iter().zip(&views).enumerate() {
+                let columns = columns(matrices[index], tiles);
+                // SAFETY: all parts have come to the gate, and tiles are shared out once each.
+                unsafe { products.expand(isa, index, columns, y) };
             }
         });
     }
     outputs
+}
+
+/// A part's share of all matrices' tiles: of each matrix a range, which may be empty.
+fn own_tiles<const N: usize>(
+    matrices: &[&PackedMatrix; N],
+    part: usize,
+    parts: usize,
+) -> [Range<usize>; N] {
+    let own = share(matrices.iter().map(|m| m.tiles()).sum(), part, parts);
+    let mut first = 0;
+    matrices.map(|matrix| {
+        let last = first + matrix.tiles();
+        let (start, end) = (own.start.clamp(first, last), own.end.clamp(first, last));
+        let tiles = start - first..end - first;
+        first = last;
+        tiles
+    })
+}
+
+/// The outputs of some tiles.
+fn columns(matrix: &PackedMatrix, tiles: &Range<usize>) -> Range<usize> {
+    let end = |tile: usize| matrix.outputs.min(tile * TILE);
+    end(tiles.start)..end(tiles.end)
 }
 
 /// One tile's outputs for every row.
@@ -128,7 +183,7 @@ fn run_tile(
     x: (&Rows, &QuantisedRows),
     y: &DisjointRows<'_>,
 ) {
-    let columns = tile * TILE..matrix.outputs.min((tile + 1) * TILE);
+    let columns = columns(matrix, &(tile..tile + 1));
     let rows = x.0.len();
     let mut row = 0;
     while row < rows {

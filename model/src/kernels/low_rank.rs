@@ -8,94 +8,209 @@ mod portable;
 
 use std::ops::Range;
 
+use half::f16;
+
 use super::Isa;
 use super::disjoint::DisjointRows;
 use super::lanes::LANES;
-use super::pool::{Pool, share};
+use super::pool::share;
 use crate::Rows;
 
-/// The two factors of a low-rank update, in half precision (bits).
-#[derive(Debug, Clone, Copy)]
-pub struct Factors<'a> {
-    /// `A`: (rank, inputs).
-    pub a: &'a [u16],
-    /// `B` transposed: (rank, outputs), so that a rank's outputs are contiguous.
-    pub b_transposed: &'a [u16],
-    /// The rank.
-    pub rank: usize,
+/// The two factors of a low-rank update, in half precision, laid out as a product walks over them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Factors {
+    rank: usize,
+    inputs: usize,
+    outputs: usize,
+    /// Bits of A: (rank, inputs).
+    a: Vec<u16>,
+    /// Bits of B: for each sixteen outputs (rank, 16), filled up with zeros.
+    b: Vec<u16>,
+}
+
+impl Factors {
+    /// Lays out `a` (rank, inputs) and `b` (outputs, rank), both row-major.
+    ///
+    /// # Panics
+    /// If they have no whole rows of that rank.
+    #[must_use]
+    pub fn new(rank: usize, a: &[f16], b: &[f16]) -> Self {
+        assert!(rank > 0 && a.len().is_multiple_of(rank) && b.len().is_multiple_of(rank));
+        let (inputs, outputs) = (a.len() / rank, b.len() / rank);
+        let mut tiled = Vec::with_capacity(outputs.next_multiple_of(LANES) * rank);
+        for tile in b.chunks(LANES * rank) {
+            for r in 0..rank {
+                let value = |output: usize| tile.get(output * rank + r).map_or(0, |v| v.to_bits());
+                tiled.extend((0..LANES).map(value));
+            }
+        }
+        let a = a.iter().map(|value| value.to_bits()).collect();
+        Self { rank, inputs, outputs, a, b: tiled }
+    }
+
+    /// Rows of A and columns of B.
+    #[must_use]
+    pub const fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// Columns of A.
+    #[must_use]
+    pub const fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Rows of B.
+    #[must_use]
+    pub const fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Memory of both.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        (self.a.len() + self.b.len()) * size_of::<u16>()
+    }
 }
 
 /// A low-rank update of some rows.
 #[derive(Debug, Clone)]
 pub struct Update<'a> {
-    /// The rows.
+    /// The rows; a range may end beyond those that there are.
     pub rows: Range<usize>,
     /// The factors.
-    pub factors: Factors<'a>,
+    pub factors: &'a Factors,
     /// What the product is multiplied with.
     pub scale: f32,
 }
 
-/// Applies the updates to their rows, for each row in the order in which they stand: `x` (rows,
-/// inputs), `y` (rows, outputs). Rows without an update are not touched.
-///
-/// # Panics
-/// If an update's rows or widths do not fit `x` and `y`.
-#[expect(unsafe_code, reason = "writes whole rows, each of which belongs to one part")]
-pub fn add_rows(pool: &Pool, isa: Isa, updates: &[Update<'_>], x: &Rows, y: &mut Rows) {
-    assert_eq!(x.len(), y.len(), "rows of input and output");
-    let (rows, width) = (y.len(), y.width());
-    let view = DisjointRows::new(y.values_mut(), width);
-    pool.run(&|part| {
-        let mut scratch = Vec::new();
-        for row in share(rows, part, pool.parts()) {
-            for update in updates.iter().filter(|u| u.rows.contains(&row)) {
-                // SAFETY: each row is in the share of one part, and the slice ends here.
-                let y = unsafe { view.columns(row, 0..width) };
-                add(isa, update.factors, update.scale, x.row(row), y, &mut scratch);
-            }
-        }
-    });
+/// Every update of every row, in the two halves in which parts of the pool share them: first
+/// `scale * A x`, by ranks, then `y += B (scale * A x)`, by columns. A row's updates are added in
+/// the order in which they stand, and a row without one is not touched.
+pub(super) struct Products<'a> {
+    jobs: Vec<Job<'a>>,
+    /// `scale * A x` of all jobs.
+    inner: DisjointRows<'a>,
+    ranks: usize,
 }
 
-/// `y += scale * B A x`, rank by rank in order.
-///
-/// `scratch` is overwritten; it only saves an allocation.
-///
-/// # Panics
-/// If the factors do not have `rank` rows of `x`'s and `y`'s widths.
-#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
-pub fn add(
-    isa: Isa,
-    factors: Factors<'_>,
+/// One update of one row.
+struct Job<'a> {
+    /// Which of the layer's matrices it goes with.
+    matrix: usize,
+    row: usize,
+    factors: &'a Factors,
     scale: f32,
-    x: &[f32],
-    y: &mut [f32],
-    scratch: &mut Vec<f32>,
-) {
-    let Factors { a, b_transposed, rank } = factors;
-    assert!(a.len() == rank * x.len() && b_transposed.len() == rank * y.len(), "factors of a site");
-    let a = a.chunks_exact(x.len().max(1));
-    scratch.clear();
+    /// Where its ranks begin among all.
+    first: usize,
+}
+
+impl<'a> Products<'a> {
+    /// The updates of some matrices, which are applied to `x` (rows, inputs) alike. `inner` is
+    /// overwritten; it only keeps the memory.
+    ///
+    /// # Panics
+    /// If an update's inputs do not fit `x`.
+    pub(super) fn new(updates: &[&[Update<'a>]], x: &Rows, inner: &'a mut Vec<f32>) -> Self {
+        let (mut jobs, mut first) = (Vec::new(), 0);
+        for (matrix, updates) in updates.iter().enumerate() {
+            for Update { rows, factors, scale } in *updates {
+                assert!(factors.inputs == x.width(), "inputs of an update");
+                for row in rows.start..rows.end.min(x.len()) {
+                    jobs.push(Job { matrix, row, factors, scale: *scale, first });
+                    first += factors.rank;
+                }
+            }
+        }
+        inner.clear();
+        inner.resize(first, 0.0);
+        Self { jobs, inner: DisjointRows::new(inner, first), ranks: first }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.ranks == 0
+    }
+
+    /// The first half, of this part's share of the ranks.
+    #[expect(unsafe_code, reason = "writes this part's share, which no other part has")]
+    pub(super) fn shrink(&self, isa: Isa, (part, parts): (usize, usize), x: &Rows) {
+        let own = share(self.ranks, part, parts);
+        for job in &self.jobs {
+            let ranks = own.start.max(job.first)..own.end.min(job.first + job.factors.rank);
+            if ranks.is_empty() {
+                continue;
+            }
+            let row = x.row(job.row);
+            let a = &job.factors.a[(ranks.start - job.first) * row.len()..];
+            // SAFETY: shares do not overlap, and the slice ends here.
+            let inner = unsafe { self.inner.columns(0, ranks) };
+            dots(isa, a, row, inner);
+            inner.iter_mut().for_each(|inner| *inner *= job.scale);
+        }
+    }
+
+    /// The second half, of some columns of the output `y` of matrix number `matrix`; the first of
+    /// them is a multiple of sixteen, and so is the one after the last, unless it is the last of all.
+    ///
+    /// # Safety
+    /// Every part has done its first half, and no other part has these columns.
+    ///
+    /// # Panics
+    /// If an update's outputs do not fit `y`.
+    #[expect(unsafe_code, reason = "reads what other parts wrote, and writes this part's columns")]
+    pub(super) unsafe fn expand(
+        &self,
+        isa: Isa,
+        matrix: usize,
+        columns: Range<usize>,
+        y: &DisjointRows<'_>,
+    ) {
+        if columns.is_empty() {
+            return;
+        }
+        for job in self.jobs.iter().filter(|job| job.matrix == matrix) {
+            let Factors { rank, outputs, ref b, .. } = *job.factors;
+            assert!(columns.end <= outputs, "outputs of an update");
+            let b = &b[columns.start * rank..];
+            // SAFETY: the caller's promises; both slices end here.
+            let (inner, y) = unsafe {
+                let inner = self.inner.read(0, job.first..job.first + rank);
+                (inner, y.columns(job.row, columns.clone()))
+            };
+            add_scaled(isa, inner, b, y);
+        }
+    }
+}
+
+/// The dot products of rows of half-precision `a` and `x`.
+#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
+fn dots(isa: Isa, a: &[u16], x: &[f32], out: &mut [f32]) {
     match isa.min(Isa::detect()) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: never above what `detect` found.
-        Isa::Avx512 => unsafe {
-            scratch.extend(a.map(|a| scale * avx512::dot(a, x)));
-            avx512::add_scaled(scratch, b_transposed, y);
-        },
+        Isa::Avx512 => unsafe { avx512::dots(a, x, out) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Isa::Avx2 => unsafe {
-            scratch.extend(a.map(|a| scale * avx2::dot(a, x)));
-            avx2::add_scaled(scratch, b_transposed, y);
-        },
+        Isa::Avx2 => unsafe { avx2::dots(a, x, out) },
         #[cfg(not(target_arch = "x86_64"))]
         Isa::Avx512 | Isa::Avx2 => unreachable!("no other target detects them"),
-        Isa::Portable => {
-            scratch.extend(a.map(|a| scale * portable::dot(a, x)));
-            portable::add_scaled(scratch, b_transposed, y);
-        }
+        Isa::Portable => portable::dots(a, x, out),
+    }
+}
+
+/// `y += sum over ranks of t * b`, rank by rank in order: `b` is laid out as in [`Factors`].
+#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
+fn add_scaled(isa: Isa, t: &[f32], b: &[u16], y: &mut [f32]) {
+    match isa.min(Isa::detect()) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: never above what `detect` found.
+        Isa::Avx512 => unsafe { avx512::add_scaled(t, b, y) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => unsafe { avx2::add_scaled(t, b, y) },
+        #[cfg(not(target_arch = "x86_64"))]
+        Isa::Avx512 | Isa::Avx2 => unreachable!("no other target detects them"),
+        Isa::Portable => portable::add_scaled(t, b, y),
     }
 }
 
@@ -110,37 +225,63 @@ fn padded<T: Copy + Default>(values: &[T], at: usize) -> [T; LANES] {
 
 #[cfg(test)]
 mod tests {
-    use half::f16;
-
     use super::super::linear::tests::Noise;
+    use super::super::pool::{Gate, Pool};
     use super::*;
 
+    fn half(noise: &mut Noise, count: usize) -> Vec<f16> {
+        (0..count).map(|_| f16::from_f32(noise.next())).collect()
+    }
+
+    /// `y` with the updates, by that many parts.
+    fn updated(isa: Isa, parts: usize, updates: &[Update<'_>], x: &Rows, y: &Rows) -> Rows {
+        let (pool, mut y, mut inner) = (Pool::new(parts), y.clone(), Vec::new());
+        let (products, gate) = (Products::new(&[updates], x, &mut inner), Gate::new(&pool));
+        let width = y.width();
+        let view = DisjointRows::new(y.values_mut(), width);
+        pool.run(&|part| {
+            products.shrink(isa, (part, parts), x);
+            gate.pass();
+            let registers = share(width.div_ceil(LANES), part, parts);
+            let columns = registers.start * LANES..width.min(registers.end * LANES);
+            #[expect(unsafe_code, reason = "as the linear layer does")]
+            // SAFETY: all parts have come to the gate, and shares do not overlap.
+            unsafe {
+                products.expand(isa, 0, columns, &view);
+            }
+        });
+        y
+    }
+
     #[test]
-    fn every_instruction_set_gives_the_product() {
+    fn every_instruction_set_and_number_of_parts_gives_the_product() {
         let mut noise = Noise::new(9);
-        let mut half = |n: usize| -> Vec<u16> {
-            (0..n).map(|_| f16::from_f32(noise.next()).to_bits()).collect()
-        };
-        let (a, b) = (half(3 * 40), half(3 * 21));
-        let x: Vec<f32> = Noise::new(10).rows(1, 40).values().to_vec();
-        let value = |bits: u16| f64::from(f16::from_bits(bits).to_f32());
-        let factors = Factors { a: &a, b_transposed: &b, rank: 3 };
-        let mut portable = vec![1.0; 21];
-        add(Isa::Portable, factors, -0.5, &x, &mut portable, &mut Vec::new());
-        for (output, got) in portable.iter().enumerate() {
-            let want: f64 = (0..3)
-                .map(|j| {
-                    let t: f64 = (0..40).map(|i| value(a[j * 40 + i]) * f64::from(x[i])).sum();
-                    -0.5 * t * value(b[j * 21 + output])
-                })
-                .sum::<f64>()
-                + 1.0;
-            assert!((f64::from(*got) - want).abs() < 1e-5, "{got} {want}");
+        let (x, y) = (noise.rows(3, 40), noise.rows(3, 53));
+        let ranks = [3, 5];
+        let plain = ranks.map(|rank| (half(&mut noise, rank * 40), half(&mut noise, rank * 53)));
+        let factors = [0, 1].map(|i| Factors::new(ranks[i], &plain[i].0, &plain[i].1));
+        let update = |index: usize, rows, scale| Update { rows, factors: &factors[index], scale };
+        let updates = [update(0, 0..2, -0.5), update(1, 1..2, 2.0), update(1, 3..usize::MAX, 1.0)];
+        let want = updated(Isa::Portable, 1, &updates, &x, &y);
+        let value = |half: &f16| f64::from(half.to_f32());
+        for (row, output) in (0..3).flat_map(|row| (0..53).map(move |output| (row, output))) {
+            let mut sum = f64::from(y.row(row)[output]);
+            for (index, update) in updates[..2].iter().enumerate() {
+                let (a, b) = &plain[index];
+                for rank in (0..ranks[index]).filter(|_| update.rows.contains(&row)) {
+                    let a = a[rank * 40..][..40].iter().zip(x.row(row));
+                    let inner: f64 = a.map(|(a, x)| value(a) * f64::from(*x)).sum();
+                    sum +=
+                        f64::from(update.scale) * inner * value(&b[output * ranks[index] + rank]);
+                }
+            }
+            assert!((f64::from(want.row(row)[output]) - sum).abs() < 1e-5, "{row} {output}");
         }
-        for isa in Isa::available() {
-            let mut y = vec![1.0; 21];
-            add(isa, factors, -0.5, &x, &mut y, &mut Vec::new());
-            assert_eq!(y, portable, "{isa:?}");
+        assert_eq!(want.row(2), y.row(2), "a row without an update keeps its bits");
+        for (isa, parts) in
+            Isa::available().into_iter().flat_map(|isa| [(isa, 1), (isa, 2), (isa, 4)])
+        {
+            assert_eq!(updated(isa, parts, &updates, &x, &y), want, "{isa:?}, {parts} parts");
         }
     }
 }

@@ -15,6 +15,9 @@ use std::thread::JoinHandle;
 /// of microseconds to a few hundred, more than the serial work between two operations of a step.
 const SPINS: u32 = 4_000;
 
+/// From how many rows on what happens between linear layers is shared out.
+const SHARED_ROWS: usize = 16;
+
 type Task = NonNull<dyn Fn(usize) + Sync>;
 
 /// Threads that run the parts of an operation together.
@@ -87,11 +90,40 @@ impl Pool {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.begin(task);
         let own = catch_unwind(AssertUnwindSafe(|| task(0)));
+        if own.is_err() {
+            self.shared.panicked.store(true, Ordering::Release);
+        }
         self.wait();
+        let panicked = self.shared.panicked.swap(false, Ordering::AcqRel);
         if let Err(panic) = own {
             std::panic::resume_unwind(panic);
         }
-        assert!(!self.shared.panicked.swap(false, Ordering::AcqRel), "a part of the work panicked");
+        assert!(!panicked, "a part of the work panicked");
+    }
+
+    /// Does `work` on every piece, pieces side by side. One piece is the caller's own affair.
+    ///
+    /// # Panics
+    /// If `work` panics.
+    pub fn each<T: Send>(&self, pieces: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
+        let mut pieces = pieces.into_iter();
+        let Some(first) = pieces.next() else { return };
+        let Some(second) = pieces.next() else { return work(first) };
+        let held = |piece| Mutex::new(Some(piece));
+        let pieces: Vec<_> = [first, second].into_iter().chain(pieces).map(held).collect();
+        self.run(&|part| {
+            for piece in &pieces[share(pieces.len(), part, self.parts())] {
+                let piece = piece.lock().unwrap_or_else(PoisonError::into_inner).take();
+                piece.into_iter().for_each(&work);
+            }
+        });
+    }
+
+    /// Into how many rows a piece of `rows` is cut, so that every part has one; few rows are not
+    /// worth waking the others for.
+    #[must_use]
+    pub fn piece(&self, rows: usize) -> usize {
+        if rows < SHARED_ROWS { rows.max(1) } else { rows.div_ceil(self.parts()) }
     }
 
     fn begin(&self, task: &(dyn Fn(usize) + Sync)) {
@@ -119,6 +151,32 @@ impl Pool {
             } else {
                 std::thread::yield_now();
             }
+        }
+    }
+}
+
+/// A place in one operation that no part passes before every part has come to it.
+pub(crate) struct Gate<'a> {
+    pool: &'a Pool,
+    arrived: AtomicUsize,
+}
+
+impl<'a> Gate<'a> {
+    pub(crate) const fn new(pool: &'a Pool) -> Self {
+        Self { pool, arrived: AtomicUsize::new(0) }
+    }
+
+    /// Waits for the other parts: what they wrote before it can be read after it.
+    ///
+    /// # Panics
+    /// If another part panics, so that nobody waits for it.
+    pub(crate) fn pass(&self) {
+        self.arrived.fetch_add(1, Ordering::AcqRel);
+        let mut spins = 0;
+        while self.arrived.load(Ordering::Acquire) < self.pool.parts() {
+            assert!(!self.pool.shared.panicked.load(Ordering::Acquire), "another part panicked");
+            spins += 1;
+            if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
     }
 }
@@ -206,6 +264,44 @@ mod tests {
         let failed = catch_unwind(AssertUnwindSafe(|| pool.run(&|part| assert_ne!(part, 1))));
         assert!(failed.is_err());
         pool.run(&|_| ());
+    }
+
+    #[test]
+    fn every_piece_is_worked_on_once() {
+        let pool = Pool::new(3);
+        for rows in [0, 1, 5, 100] {
+            let mut values = vec![0; rows];
+            let piece = pool.piece(rows);
+            pool.each(values.chunks_mut(piece), |piece| piece.iter_mut().for_each(|v| *v += 1));
+            assert_eq!(values, vec![1; rows]);
+        }
+        assert_eq!([15, 16, 100].map(|rows| pool.piece(rows)), [15, 6, 34]);
+    }
+
+    #[test]
+    fn no_part_passes_a_gate_before_all_have_come_to_it() {
+        let pool = Pool::new(3);
+        for _ in 0..300 {
+            let (gate, written) = (Gate::new(&pool), AtomicUsize::new(0));
+            pool.run(&|_| {
+                written.fetch_add(1, Ordering::Relaxed);
+                gate.pass();
+                assert_eq!(written.load(Ordering::Relaxed), 3);
+            });
+        }
+    }
+
+    #[test]
+    fn a_panic_before_a_gate_leaves_nobody_waiting() {
+        let pool = Pool::new(3);
+        for failing in 0..3 {
+            let gate = Gate::new(&pool);
+            let task = |part| {
+                assert_ne!(part, failing);
+                gate.pass();
+            };
+            assert!(catch_unwind(AssertUnwindSafe(|| pool.run(&task))).is_err());
+        }
     }
 
     #[test]

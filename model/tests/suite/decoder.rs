@@ -4,8 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+use model::kernels::low_rank::{Factors, Update};
 use model::kernels::pool::Pool;
-use model::{DenseDecoder, KvCache, Model, NoDelta, PackedDecoder, Rows, Segment, ServedPrecision};
+use model::{
+    DenseDecoder, KvCache, Model, ModelError, NoDelta, PackedDecoder, Projection, RowDelta, Rows,
+    Segment, ServedPrecision, Site,
+};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name)
@@ -142,4 +146,31 @@ fn a_token_outside_the_vocabulary_is_an_error() {
     let segment = Segment { tokens: &[259], start: 0, table: &[0] };
     let error = decoder.hidden(&mut cache, &[segment], &NoDelta).expect_err("too large");
     assert_eq!(error.to_string(), "token id 259 is outside the vocabulary");
+}
+
+/// One update of all rows, at the first queries.
+struct AtQueries(Factors);
+
+impl RowDelta for AtQueries {
+    fn updates(&self, site: Site) -> Vec<Update<'_>> {
+        let here = site == Site::new(0, Projection::Query);
+        here.then_some(Update { rows: 0..1, factors: &self.0, scale: 1.0 }).into_iter().collect()
+    }
+}
+
+#[test]
+fn an_update_that_does_not_fit_its_site_is_an_error() {
+    let decoder = packed(&tiny(), ServedPrecision::Auto, 2);
+    let (inputs, outputs) = decoder.config().shape(Projection::Query);
+    let mut cache = KvCache::new(decoder.config(), 1);
+    let mut run = |inputs: usize, outputs: usize| {
+        let factor = |values| vec![half::f16::ONE; values];
+        let delta = AtQueries(Factors::new(1, &factor(inputs), &factor(outputs)));
+        let segment = Segment { tokens: &[3], start: 0, table: &[0] };
+        decoder.hidden(&mut cache, &[segment], &delta)
+    };
+    assert!(run(inputs, outputs).is_ok());
+    for (inputs, outputs) in [(inputs + 1, outputs), (inputs, outputs - 1)] {
+        assert!(matches!(run(inputs, outputs), Err(ModelError::Shape { .. })));
+    }
 }

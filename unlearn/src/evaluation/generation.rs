@@ -5,7 +5,7 @@
 
 mod nucleus;
 
-use model::{BLOCK_TOKENS, Delta, KvCache, ModelError, PackedDecoder, Rows, Segment};
+use model::{BLOCK_TOKENS, KvCache, ModelError, PackedDecoder, RowDelta, Segment};
 use sha2::{Digest as _, Sha256};
 
 use crate::random::Random;
@@ -37,7 +37,7 @@ pub struct Continuing {
 /// A model that continues prompts.
 pub struct Generator<'a> {
     decoder: &'a PackedDecoder,
-    delta: &'a dyn Delta<Rows>,
+    delta: &'a dyn RowDelta,
     /// Tokens that are never chosen.
     barred: &'a [u32],
     cache: KvCache,
@@ -46,7 +46,7 @@ pub struct Generator<'a> {
 impl<'a> Generator<'a> {
     /// The model with `delta`, which never says a token of `barred`.
     #[must_use]
-    pub fn new(decoder: &'a PackedDecoder, delta: &'a dyn Delta<Rows>, barred: &'a [u32]) -> Self {
+    pub fn new(decoder: &'a PackedDecoder, delta: &'a dyn RowDelta, barred: &'a [u32]) -> Self {
         Self { decoder, delta, barred, cache: KvCache::new(decoder.config(), 0) }
     }
 

@@ -158,7 +158,7 @@ fn served_adapters_measure_like_exact_ones() {
     let lora = adapter("one", dense.config());
     let exact = TensorDelta::new(&[(&lora, 1.0)], &Device::Cpu).unwrap();
     let packed = model.packed(ServedPrecision::F32, Arc::new(Pool::new(2))).unwrap();
-    let mut stacked = StackedDelta::new(Arc::clone(packed.pool()));
+    let mut stacked = StackedDelta::default();
     stacked.add_rows(0..usize::MAX, &vector(&model));
     for questionnaire in questionnaires(folder.path(), Part::Test, Test::Unbiased, &model) {
         let want = ask(&model, &mut DenseScorer::new(&dense, &exact), &questionnaire);

@@ -81,7 +81,7 @@ impl Worker {
 
     /// Hidden states of all planned tokens, and which rows of them belong to which share.
     fn compute(&mut self, plan: &[Share]) -> Result<(Vec<Range<usize>>, Rows), model::ModelError> {
-        let mut delta = StackedDelta::new(self.decoder.pool().clone());
+        let mut delta = StackedDelta::default();
         let mut spans = Vec::with_capacity(plan.len());
         let mut segments = Vec::with_capacity(plan.len());
         let mut first = 0;

@@ -58,9 +58,9 @@ fn every_instruction_set_agrees_bit_for_bit() {
     for precision in ALL {
         let m = matrix(precision, 50, 96);
         let x = Noise::new(3).rows(11, 96);
-        let [want] = linear(&pool, Isa::Portable, [&m], &x);
+        let [want] = linear(&pool, Isa::Portable, [&m], [&[]], &x);
         for isa in Isa::available() {
-            assert_eq!(linear(&pool, isa, [&m], &x)[0], want, "{precision:?} {isa:?}");
+            assert_eq!(linear(&pool, isa, [&m], [&[]], &x)[0], want, "{precision:?} {isa:?}");
         }
     }
 }
@@ -70,14 +70,14 @@ fn a_row_is_the_same_in_any_batch_and_thread_count() {
     for precision in ALL {
         let m = matrix(precision, 100, 64);
         let x = Noise::new(4).rows(19, 64);
-        let [want] = linear(&Pool::new(1), Isa::detect(), [&m], &x);
+        let [want] = linear(&Pool::new(1), Isa::detect(), [&m], [&[]], &x);
         for parts in [2, 3] {
-            assert_eq!(linear(&Pool::new(parts), Isa::detect(), [&m], &x)[0], want);
+            assert_eq!(linear(&Pool::new(parts), Isa::detect(), [&m], [&[]], &x)[0], want);
         }
         for row in 0..x.len() {
             let mut alone = Rows::zeros(1, 64);
             alone.row_mut(0).copy_from_slice(x.row(row));
-            let [y] = linear(&Pool::new(2), Isa::detect(), [&m], &alone);
+            let [y] = linear(&Pool::new(2), Isa::detect(), [&m], [&[]], &alone);
             assert_eq!(y.row(0), want.row(row), "{precision:?} row {row}");
         }
     }
@@ -93,7 +93,7 @@ fn products_are_those_of_the_unpacked_matrix() {
     ] {
         let m = matrix(precision, 33, 72);
         let x = Noise::new(5).rows(3, 72);
-        let [y] = linear(&Pool::new(2), Isa::detect(), [&m], &x);
+        let [y] = linear(&Pool::new(2), Isa::detect(), [&m], [&[]], &x);
         let mut w = [0.0; 72];
         for output in 0..33 {
             m.unpack(output, &mut w);
@@ -113,7 +113,7 @@ fn matrices_that_run_together_give_what_each_gives_alone() {
     let (a, b) = (matrix(Precision::Int8, 48, 64), matrix(Precision::F32, 17, 64));
     let x = Noise::new(6).rows(4, 64);
     let pool = Pool::new(2);
-    let [ya, yb] = linear(&pool, Isa::detect(), [&a, &b], &x);
-    assert_eq!(ya, linear(&pool, Isa::detect(), [&a], &x)[0]);
-    assert_eq!(yb, linear(&pool, Isa::detect(), [&b], &x)[0]);
+    let [ya, yb] = linear(&pool, Isa::detect(), [&a, &b], [&[], &[]], &x);
+    assert_eq!(ya, linear(&pool, Isa::detect(), [&a], [&[]], &x)[0]);
+    assert_eq!(yb, linear(&pool, Isa::detect(), [&b], [&[]], &x)[0]);
 }

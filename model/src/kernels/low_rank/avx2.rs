@@ -9,9 +9,16 @@ use super::{padded, portable};
 
 const HALF: usize = LANES / 2;
 
-/// As `portable::dot`.
+/// As `portable::dots`.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn dot(a: &[u16], x: &[f32]) -> f32 {
+pub(super) fn dots(a: &[u16], x: &[f32], out: &mut [f32]) {
+    for (out, a) in out.iter_mut().zip(a.chunks_exact(x.len().max(1))) {
+        *out = dot(a, x);
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn dot(a: &[u16], x: &[f32]) -> f32 {
     let whole = x.len().min(a.len()) / LANES * LANES;
     let mut acc = [_mm256_setzero_ps(); 2];
     for at in (0..whole).step_by(LANES) {
@@ -34,23 +41,22 @@ pub(super) fn dot(a: &[u16], x: &[f32]) -> f32 {
 /// As `portable::add_scaled`.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn add_scaled(t: &[f32], b: &[u16], y: &mut [f32]) {
-    let outputs = y.len();
-    let whole = outputs / LANES * LANES;
-    assert!(b.len() >= t.len() * outputs, "a row of b for each rank");
-    for at in (0..whole).step_by(HALF) {
-        // SAFETY: eight values from `at` on are inside `y` and each of `b`'s rows.
+    let tile = t.len() * LANES;
+    let whole = y.len() / LANES;
+    assert!(b.len() >= whole * tile, "outputs of b for each rank");
+    for at in (0..whole * LANES).step_by(HALF) {
+        let first = at / LANES * tile + at % LANES;
+        // SAFETY: eight values from `at` on are inside `y` and each rank of `b`'s tile.
         unsafe {
             let mut acc = _mm256_loadu_ps(y.as_ptr().add(at));
             for (rank, t) in t.iter().enumerate() {
-                let b = widen(b.as_ptr().add(rank * outputs + at));
+                let b = widen(b.as_ptr().add(first + rank * LANES));
                 acc = _mm256_fmadd_ps(_mm256_set1_ps(*t), b, acc);
             }
             _mm256_storeu_ps(y.as_mut_ptr().add(at), acc);
         }
     }
-    if whole < outputs {
-        portable::tail(t, b, y, whole);
-    }
+    portable::add_scaled(t, &b[whole * tile..], &mut y[whole * LANES..]);
 }
 
 /// Adds sixteen products to the running sums.

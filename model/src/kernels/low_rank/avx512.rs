@@ -7,9 +7,16 @@ use std::arch::x86_64::*;
 use super::super::lanes::{self, LANES};
 use super::{padded, portable};
 
-/// As `portable::dot`.
+/// As `portable::dots`: row after row, for memory is fastest when it is read in order.
 #[target_feature(enable = "avx512f")]
-pub(super) fn dot(a: &[u16], x: &[f32]) -> f32 {
+pub(super) fn dots(a: &[u16], x: &[f32], out: &mut [f32]) {
+    for (out, a) in out.iter_mut().zip(a.chunks_exact(x.len().max(1))) {
+        *out = dot(a, x);
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+fn dot(a: &[u16], x: &[f32]) -> f32 {
     let whole = x.len().min(a.len()) / LANES * LANES;
     let mut acc = _mm512_setzero_ps();
     for at in (0..whole).step_by(LANES) {
@@ -32,23 +39,22 @@ pub(super) fn dot(a: &[u16], x: &[f32]) -> f32 {
 /// As `portable::add_scaled`.
 #[target_feature(enable = "avx512f")]
 pub(super) fn add_scaled(t: &[f32], b: &[u16], y: &mut [f32]) {
-    let outputs = y.len();
-    let whole = outputs / LANES * LANES;
-    assert!(b.len() >= t.len() * outputs, "a row of b for each rank");
-    for at in (0..whole).step_by(LANES) {
-        // SAFETY: sixteen values from `at` on are inside `y` and each of `b`'s rows.
+    let (tiles, tail) = y.as_chunks_mut::<LANES>();
+    let width = t.len() * LANES;
+    assert!(b.len() >= tiles.len() * width, "a tile of b for each sixteen outputs");
+    for (tile, y) in tiles.iter_mut().enumerate() {
+        // SAFETY: sixteen values of `y`, and of `b` for each rank: its tile is inside by the
+        // assertion.
         unsafe {
-            let mut acc = _mm512_loadu_ps(y.as_ptr().add(at));
+            let b = b.as_ptr().add(tile * width);
+            let mut acc = _mm512_loadu_ps(y.as_ptr());
             for (rank, t) in t.iter().enumerate() {
-                let b = widen(b.as_ptr().add(rank * outputs + at));
-                acc = _mm512_fmadd_ps(_mm512_set1_ps(*t), b, acc);
+                acc = _mm512_fmadd_ps(_mm512_set1_ps(*t), widen(b.add(rank * LANES)), acc);
             }
-            _mm512_storeu_ps(y.as_mut_ptr().add(at), acc);
+            _mm512_storeu_ps(y.as_mut_ptr(), acc);
         }
     }
-    if whole < outputs {
-        portable::tail(t, b, y, whole);
-    }
+    portable::add_scaled(t, &b[tiles.len() * width..], tail);
 }
 
 /// Sixteen halves as floats.

@@ -3,8 +3,15 @@
 use super::super::lanes::{self, LANES};
 use super::padded;
 
-/// The dot product of half-precision `a` and `x`, sixteen running sums that are added at the end.
-pub(super) fn dot(a: &[u16], x: &[f32]) -> f32 {
+/// The dot products of rows of half-precision `a` and `x`.
+pub(super) fn dots(a: &[u16], x: &[f32], out: &mut [f32]) {
+    for (out, a) in out.iter_mut().zip(a.chunks_exact(x.len().max(1))) {
+        *out = dot(a, x);
+    }
+}
+
+/// Sixteen running sums that are added at the end.
+fn dot(a: &[u16], x: &[f32]) -> f32 {
     let mut acc = lanes::splat(0.0);
     for at in (0..x.len()).step_by(LANES) {
         acc = lanes::fma(&lanes::widen(&padded(a, at)), &padded(x, at), &acc);
@@ -12,21 +19,13 @@ pub(super) fn dot(a: &[u16], x: &[f32]) -> f32 {
     lanes::sum(&acc)
 }
 
-/// `y += sum over ranks of t * b`, rank by rank: `b` (ranks, outputs) in half precision.
+/// `y += sum over ranks of t * b`, rank by rank: `b` has (ranks, 16) for each sixteen outputs.
 pub(super) fn add_scaled(t: &[f32], b: &[u16], y: &mut [f32]) {
-    for at in (0..y.len()).step_by(LANES) {
-        tail(t, b, y, at);
+    for (y, b) in y.chunks_mut(LANES).zip(b.chunks(t.len().max(1) * LANES)) {
+        let mut acc = padded(y, 0);
+        for (t, b) in t.iter().zip(b.as_chunks::<LANES>().0) {
+            acc = lanes::fma(&lanes::splat(*t), &lanes::widen(b), &acc);
+        }
+        y.copy_from_slice(&acc[..y.len()]);
     }
-}
-
-/// Up to sixteen outputs from `at` on.
-pub(super) fn tail(t: &[f32], b: &[u16], y: &mut [f32], at: usize) {
-    let outputs = y.len();
-    let mut acc = padded(y, at);
-    for (rank, t) in t.iter().enumerate() {
-        let b = padded(&b[rank * outputs..][..outputs], at);
-        acc = lanes::fma(&lanes::splat(*t), &lanes::widen(&b), &acc);
-    }
-    let count = LANES.min(outputs - at);
-    y[at..at + count].copy_from_slice(&acc[..count]);
 }

@@ -251,7 +251,7 @@ impl<'a> Examiner<'a> {
 
     /// The adapters of `set` on every row, as the gateway would apply them.
     fn stacked(&self, set: &AdapterSet) -> anyhow::Result<StackedDelta> {
-        let mut delta = StackedDelta::new(Arc::clone(self.packed()?.pool()));
+        let mut delta = StackedDelta::default();
         delta.add_rows(0..usize::MAX, &self.shelf.vector(set)?);
         Ok(delta)
     }

@@ -1,20 +1,20 @@
 //! The served decoder as a judge: the weights, kernels and cache that answer requests.
 
-use model::{BLOCK_TOKENS, Delta, KvCache, ModelError, PackedDecoder, Rows, Segment};
+use model::{BLOCK_TOKENS, KvCache, ModelError, PackedDecoder, RowDelta, Rows, Segment};
 
 use super::{LOGIT_ROWS, Predictor, Scorer, log_probability, questions, share_out};
 
 /// Scores with a [`PackedDecoder`] and a delta.
 pub struct PackedScorer<'a> {
     decoder: &'a PackedDecoder,
-    delta: &'a dyn Delta<Rows>,
+    delta: &'a dyn RowDelta,
     cache: KvCache,
 }
 
 impl<'a> PackedScorer<'a> {
     /// The model with `delta`.
     #[must_use]
-    pub fn new(decoder: &'a PackedDecoder, delta: &'a dyn Delta<Rows>) -> Self {
+    pub fn new(decoder: &'a PackedDecoder, delta: &'a dyn RowDelta) -> Self {
         Self { decoder, delta, cache: KvCache::new(decoder.config(), 0) }
     }
 }

@@ -1,0 +1,186 @@
+//! What the linear layers of a decoder of the default model's shape cost, with and without
+//! adapters, beside what the memory gives in the same run.
+//!
+//! `cargo bench -p model`. The weights are noise: only their bytes matter.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use half::f16;
+use model::Rows;
+use model::kernels::Isa;
+use model::kernels::linear::linear;
+use model::kernels::low_rank::{Factors, Update};
+use model::kernels::packed::{Block, GROUP, PackedMatrix, Precision};
+use model::kernels::pool::{Pool, share};
+
+/// Layers of the default model.
+const LAYERS: usize = 30;
+/// Widths of the default model: hidden, keys, and the MLP's.
+const HIDDEN: usize = 576;
+const KEYS: usize = 192;
+const MLP: usize = 1536;
+const RANK: usize = 16;
+
+/// The projections of a layer in groups that share their input: outputs and inputs.
+const GROUPS: [&[(usize, usize)]; 4] = [
+    &[(HIDDEN, HIDDEN), (KEYS, HIDDEN), (KEYS, HIDDEN)],
+    &[(HIDDEN, HIDDEN)],
+    &[(MLP, HIDDEN), (MLP, HIDDEN)],
+    &[(HIDDEN, MLP)],
+];
+
+/// Deterministic noise; xorshift.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn half(&mut self, count: usize) -> Vec<f16> {
+        (0..count).map(|_| f16::from_f32((self.next() % 256) as f32 / 1e4)).collect()
+    }
+
+    fn rows(&mut self, rows: usize, width: usize) -> Rows {
+        let mut x = Rows::zeros(rows, width);
+        x.values_mut().iter_mut().for_each(|v| *v = (self.next() % 256) as f32 / 128.0 - 1.0);
+        x
+    }
+
+    fn matrix(&mut self, precision: Precision, shape: (usize, usize)) -> PackedMatrix {
+        PackedMatrix::from_blocks(precision, shape, |_, _| Block {
+            scale: f16::from_f32(0.01),
+            minimum: f16::from_f32(-0.08),
+            quants: [0; GROUP].map(|_| (self.next() % 16) as u8),
+        })
+    }
+}
+
+/// Every linear layer but the head.
+struct Layers(Vec<Vec<PackedMatrix>>);
+
+impl Layers {
+    fn new(precision: Precision) -> Self {
+        let mut noise = Noise(7);
+        let group = |shapes: &&[(usize, usize)]| {
+            shapes.iter().map(|shape| noise.matrix(precision, *shape)).collect()
+        };
+        Self((0..LAYERS).flat_map(|_| GROUPS.iter()).map(group).collect())
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().flatten().map(PackedMatrix::bytes).sum()
+    }
+
+    fn weights(&self) -> usize {
+        self.0.iter().flatten().map(|m| m.inputs() * m.outputs()).sum()
+    }
+
+    /// One step: `adapters` has the factors of each matrix for each row, or none.
+    fn run(&self, pool: &Pool, isa: Isa, inputs: &[Rows; 2], adapters: &[Adapter]) {
+        let mut matrix = 0;
+        for group in &self.0 {
+            let x = if group[0].inputs() == HIDDEN { &inputs[0] } else { &inputs[1] };
+            let mut updates = [const { Vec::new() }; 3];
+            for updates in updates.iter_mut().take(group.len()) {
+                updates.extend(adapters.iter().enumerate().map(|(row, a)| a.update(row, matrix)));
+                matrix += 1;
+            }
+            let [one, two, three] = updates.each_ref().map(Vec::as_slice);
+            match &group[..] {
+                [a] => drop(black_box(linear(pool, isa, [a], [one], x))),
+                [a, b] => drop(black_box(linear(pool, isa, [a, b], [one, two], x))),
+                [a, b, c, ..] => {
+                    drop(black_box(linear(pool, isa, [a, b, c], [one, two, three], x)));
+                }
+                [] => {}
+            }
+        }
+    }
+}
+
+/// The factors of each matrix.
+struct Adapter(Vec<Factors>);
+
+impl Adapter {
+    fn new(noise: &mut Noise) -> Self {
+        let shapes = (0..LAYERS).flat_map(|_| GROUPS.iter().copied().flatten());
+        let factors = |(o, i): &(usize, usize)| {
+            Factors::new(RANK, &noise.half(RANK * i), &noise.half(RANK * o))
+        };
+        Self(shapes.map(factors).collect())
+    }
+
+    fn update(&self, row: usize, matrix: usize) -> Update<'_> {
+        Update { rows: row..row + 1, factors: &self.0[matrix], scale: 0.5 }
+    }
+}
+
+/// Reading as many bytes as there are weights: what a step of one row cannot go below.
+fn memory(criterion: &mut Criterion) {
+    let pool = pool();
+    let bytes = Layers::new(Precision::Int4Affine).bytes();
+    let words: Vec<u64> = (0..bytes as u64 / 8).collect();
+    let mut group = criterion.benchmark_group("memory");
+    group.throughput(Throughput::Bytes(bytes as u64));
+    group.bench_function("read", |bencher| {
+        bencher.iter(|| {
+            pool.run(&|part| {
+                let own = &words[share(words.len(), part, pool.parts())];
+                black_box(own.iter().fold(0, |sum, word| sum ^ *word));
+            });
+        });
+    });
+}
+
+fn layers(criterion: &mut Criterion) {
+    let (pool, mut noise) = (pool(), Noise(3));
+    for precision in [Precision::Int4Affine, Precision::Int8] {
+        let layers = Layers::new(precision);
+        let mut group = criterion.benchmark_group(format!("layers, {precision:?}"));
+        for rows in [1, 8, 64, 256] {
+            let inputs = [noise.rows(rows, HIDDEN), noise.rows(rows, MLP)];
+            group.throughput(match rows {
+                1 => Throughput::Bytes(layers.bytes() as u64),
+                _ => Throughput::Elements((layers.weights() * rows) as u64),
+            });
+            group.bench_function(BenchmarkId::new("rows", rows), |bencher| {
+                bencher.iter(|| layers.run(&pool, Isa::detect(), &inputs, &[]));
+            });
+        }
+        let inputs = [noise.rows(1, HIDDEN), noise.rows(1, MLP)];
+        group.bench_function("portable, 1 row", |bencher| {
+            bencher.iter(|| layers.run(&pool, Isa::Portable, &inputs, &[]));
+        });
+    }
+}
+
+fn adapters(criterion: &mut Criterion) {
+    let (pool, mut noise) = (pool(), Noise(5));
+    let layers = Layers::new(Precision::Int4Affine);
+    let adapters: Vec<Adapter> = (0..8).map(|_| Adapter::new(&mut noise)).collect();
+    let mut group = criterion.benchmark_group("adapters of rank 16");
+    for rows in [1, 8] {
+        let inputs = [noise.rows(rows, HIDDEN), noise.rows(rows, MLP)];
+        for (name, adapters) in [("none", &adapters[..0]), ("one a row", &adapters[..rows])] {
+            group.bench_function(BenchmarkId::new(name, rows), |bencher| {
+                bencher.iter(|| layers.run(&pool, Isa::detect(), &inputs, adapters));
+            });
+        }
+    }
+}
+
+fn pool() -> Pool {
+    Pool::new(std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(20);
+    targets = memory, layers, adapters
+}
+criterion_main!(benches);
