@@ -22,8 +22,13 @@ pub(crate) struct Answer {
 #[derive(Deserialize)]
 struct Event {
     #[serde(default)]
-    choices: Vec<Value>,
+    choices: Vec<Choice>,
     usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    text: String,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +61,8 @@ pub(crate) fn ask(
             break;
         }
         let event: Event = serde_json::from_str(data).context("an event is malformed")?;
-        if !event.choices.is_empty() {
+        // Servers also send events that open and close an answer, without text.
+        if event.choices.iter().any(|choice| !choice.text.is_empty()) {
             answer.pieces.push(now);
             if answer.pieces.len() == 1 {
                 at_first();
@@ -114,7 +120,9 @@ mod tests {
     fn events(tokens: usize) -> String {
         let piece = r#"data: {"choices":[{"text":"a"}],"usage":null}"#;
         let usage = format!(r#"data: {{"choices":[],"usage":{{"completion_tokens":{tokens}}}}}"#);
-        format!("{HEAD}{piece}\n\n: a comment\n\n{piece}\n\n{usage}\n\ndata: [DONE]\n\n")
+        let empty = r#"data: {"choices":[{"text":""}]}"#;
+        let pieces = format!("{empty}\n\n{piece}\n\n: a comment\n\n{piece}\n\n{empty}\n\n");
+        format!("{HEAD}{pieces}{usage}\n\ndata: [DONE]\n\n")
     }
 
     #[test]
