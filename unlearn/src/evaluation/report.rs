@@ -144,12 +144,9 @@ impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.set)?;
         for measurement in &self.measurements {
-            let card::Measurement { base, adapter, delta, interval, items, seeds, .. } =
-                measurement;
-            let [low, high] = interval;
-            let name = |word: &Word| word.as_str().to_owned();
-            let (test, domain) = (name(&measurement.test), name(&measurement.domain));
-            let metric = name(&measurement.metric);
+            let card::Measurement { test, domain, metric, base, adapter, delta, .. } = measurement;
+            let card::Measurement { interval: [low, high], items, seeds, .. } = measurement;
+            let (test, domain, metric) = (test.as_str(), domain.as_str(), metric.as_str());
             write!(f, "{test:<18} {domain:<18} {metric:<22} {base:>8.3} -> {adapter:>8.3}")?;
             write!(f, "  {delta:+.3} [{low:+.3}, {high:+.3}]  {items:>5} items")?;
             writeln!(f, ", {seeds} {}", if seeds.get() == 1 { "seed" } else { "seeds" })?;
