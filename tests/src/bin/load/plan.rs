@@ -11,9 +11,6 @@ use crate::mix::Mix;
 use crate::prompt::prompt;
 use crate::target::Target;
 
-/// Prompts of one round, whose seeds are apart from the next one's.
-const ROUND: usize = 1 << 20;
-
 #[derive(Debug, Clone, Args, Serialize)]
 pub(crate) struct Plan {
     /// Tokens of a prompt.
@@ -61,7 +58,8 @@ impl Plan {
     ) -> anyhow::Result<Option<Requests>> {
         let count = target.adapters.len().min(self.adapters);
         ensure!(count >= mix.needs(), "{} has {count} adapters, too few for {mix}", target.name);
-        let seed = |request: usize| self.seed + (round * ROUND + streams + request) as u64;
+        let load = [round, mix as usize, streams];
+        let seed = |request: usize| self.seed ^ number(&load, request);
         let mut chance = ChaCha8Rng::seed_from_u64(seed(0));
         let mut bodies = Vec::with_capacity(streams);
         for stream in 0..streams {
@@ -82,6 +80,12 @@ impl Plan {
     }
 }
 
+/// One number for each request of each load, so that no prompt comes twice; each part of it is below
+/// 2^16.
+fn number(load: &[usize; 3], request: usize) -> u64 {
+    load.iter().chain([&request]).fold(0, |all, &part| all << 16 | part as u64)
+}
+
 /// A request for exactly `count` tokens after a prompt.
 fn body(target: &Target, prompt: &[u32], count: usize) -> Value {
     json!({
@@ -93,4 +97,25 @@ fn body(target: &Target, prompt: &[u32], count: usize) -> Value {
         "stream": true,
         "stream_options": {"include_usage": true},
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_requests_have_the_same_number() {
+        let mixes = [Mix::None, Mix::Same, Mix::Distinct, Mix::Pairs, Mix::Zipf];
+        let mut numbers = Vec::new();
+        for (round, mix) in (0..3).flat_map(|round| mixes.map(|mix| (round, mix as usize))) {
+            for streams in [1, 8, 16, 32] {
+                numbers
+                    .extend((0..=streams).map(|request| number(&[round, mix, streams], request)));
+            }
+        }
+        let count = numbers.len();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), count);
+    }
 }
