@@ -4,8 +4,6 @@
 //! which block is the engine's business, this is only the storage. Values are kept in half
 //! precision.
 
-use half::f16;
-
 use crate::Config;
 
 /// Tokens in a block.
@@ -73,34 +71,23 @@ impl KvCache {
         &self.values[self.head(layer, block, head)..][..self.head_dim * BLOCK_TOKENS]
     }
 
-    /// Stores the keys and values (kv_heads * head_dim each) of the token at `slot` of `block`.
+    /// Stores the keys and values, bits of (kv_heads * head_dim) each, of the token at `slot` of
+    /// `block`.
     pub(crate) fn store(
         &mut self,
         layer: usize,
         (block, slot): (usize, usize),
-        k: &[f32],
-        v: &[f32],
+        k: &[u16],
+        v: &[u16],
     ) {
         let dim = self.head_dim;
         for (head, (k, v)) in k.chunks_exact(dim).zip(v.chunks_exact(dim)).enumerate() {
             let start = self.head(layer, block, head);
-            for (d, k) in k.iter().enumerate() {
-                self.keys[start + d * BLOCK_TOKENS + slot] = saturating_half(*k);
-            }
-            for (d, v) in v.iter().enumerate() {
-                self.values[start + slot * dim + d] = saturating_half(*v);
-            }
+            let keys = self.keys[start + slot..].iter_mut().step_by(BLOCK_TOKENS);
+            keys.zip(k).for_each(|(key, k)| *key = *k);
+            self.values[start + slot * dim..][..dim].copy_from_slice(v);
         }
     }
-}
-
-/// The nearest half-precision number; what is too large becomes the largest, never infinity, so
-/// that one row's extreme value cannot put NaN into a cache that others will use.
-fn saturating_half(value: f32) -> u16 {
-    if value.is_nan() {
-        return 0;
-    }
-    f16::from_f32(value.clamp(f16::MIN.to_f32(), f16::MAX.to_f32())).to_bits()
 }
 
 impl std::fmt::Debug for KvCache {

@@ -13,6 +13,7 @@ pub mod low_rank;
 pub mod packed;
 pub mod panels;
 pub mod pool;
+mod quantised;
 
 pub(crate) mod disjoint;
 

@@ -251,11 +251,7 @@ impl Backend for Step<'_> {
     ) -> Result<Rows, ModelError> {
         self.rotate(&mut q);
         self.rotate(&mut k);
-        for (row, place) in self.places.iter().enumerate() {
-            let block = place.table[place.position / BLOCK_TOKENS] as usize;
-            let slot = (block, place.position % BLOCK_TOKENS);
-            self.cache.store(layer, slot, k.row(row), v.row(row));
-        }
+        self.remember(layer, &k, &v);
         Ok(self.attend_all(layer, &q))
     }
 
@@ -278,9 +274,23 @@ impl Step<'_> {
         let pieces = x.values_mut().chunks_mut(rows * width).zip(self.places.chunks(rows));
         pool.each(pieces, |(x, places)| {
             for (row, place) in x.chunks_exact_mut(width).zip(places) {
-                self.model.rotation.apply(row, place.position);
+                self.model.rotation.apply(self.model.isa, row, place.position);
             }
         });
+    }
+
+    /// Stores every row's key and value in the cache.
+    fn remember(&mut self, layer: usize, k: &Rows, v: &Rows) {
+        let [keys, values] = [k, v].map(|rows| {
+            let mut half = vec![0; rows.values().len()];
+            elementwise::halve(self.model.isa, rows.values(), &mut half);
+            half
+        });
+        let rows = keys.chunks_exact(k.width()).zip(values.chunks_exact(v.width()));
+        for (place, (k, v)) in self.places.iter().zip(rows) {
+            let block = place.table[place.position / BLOCK_TOKENS] as usize;
+            self.cache.store(layer, (block, place.position % BLOCK_TOKENS), k, v);
+        }
     }
 
     /// `work` on the values of `x` and `y`, which have the same shape.

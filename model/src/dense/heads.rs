@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use candle_nn::rotary_emb::rope_slow;
 
 use super::cpu;
+use crate::kernels::Isa;
 use crate::kernels::elementwise::Rotation;
 
 /// The places of heads in a batch, and the angles of its positions.
@@ -136,8 +137,8 @@ impl Move {
     fn turn(&self, turn: Turn, row: &mut [f32], position: usize) {
         match turn {
             Turn::No => {}
-            Turn::Forward => self.heads.rotation.apply(row, position),
-            Turn::Backward => self.heads.rotation.undo(row, position),
+            Turn::Forward => self.heads.rotation.apply(Isa::detect(), row, position),
+            Turn::Backward => self.heads.rotation.undo(Isa::detect(), row, position),
         }
     }
 }

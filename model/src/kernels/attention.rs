@@ -4,8 +4,11 @@
 //! them; then the weighted sum of values in the order of tokens. What was computed for a token
 //! depends only on the tokens before it, not on how they came into the cache.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 use super::lanes::{self, LANES, Lanes};
-use super::per_isa;
+use super::{Isa, per_isa};
 use crate::cache::{BLOCK_TOKENS, KvCache};
 
 const _: () = assert!(BLOCK_TOKENS == LANES, "a block's tokens are one register's lanes");
@@ -26,7 +29,7 @@ pub(crate) struct Past<'a> {
 ///
 /// `scores` is overwritten; it only saves an allocation.
 pub(crate) fn attend(
-    isa: super::Isa,
+    isa: Isa,
     past: Past<'_>,
     q: &[f32],
     out: &mut [f32],
@@ -41,19 +44,73 @@ pub(crate) fn attend(
         let (q_now, q_rest) = q.split_at(now * dim);
         let (out_now, out_rest) = out.split_at_mut(now * dim);
         match now {
-            1 => attend_1(isa, past, q_now, out_now, scores),
-            2 => attend_2(isa, past, q_now, out_now, scores),
-            3 => attend_3(isa, past, q_now, out_now, scores),
-            _ => attend_4(isa, past, q_now, out_now, scores),
+            1 => attend_heads::<1>(isa, past, q_now, out_now, scores),
+            2 => attend_heads::<2>(isa, past, q_now, out_now, scores),
+            3 => attend_heads::<3>(isa, past, q_now, out_now, scores),
+            _ => attend_heads::<4>(isa, past, q_now, out_now, scores),
         }
         (q, out, heads) = (q_rest, out_rest, heads - now);
     }
 }
 
-per_isa! { fn attend_1(p: Past<'_>, q: &[f32], out: &mut [f32], s: &mut Vec<Lanes>) = attend_body::<1> }
-per_isa! { fn attend_2(p: Past<'_>, q: &[f32], out: &mut [f32], s: &mut Vec<Lanes>) = attend_body::<2> }
-per_isa! { fn attend_3(p: Past<'_>, q: &[f32], out: &mut [f32], s: &mut Vec<Lanes>) = attend_body::<3> }
-per_isa! { fn attend_4(p: Past<'_>, q: &[f32], out: &mut [f32], s: &mut Vec<Lanes>) = attend_body::<4> }
+/// The same for `G` heads.
+fn attend_heads<const G: usize>(
+    isa: Isa,
+    past: Past<'_>,
+    q: &[f32],
+    out: &mut [f32],
+    scores: &mut Vec<Lanes>,
+) {
+    let blocks = past.blocks().len();
+    scores.clear();
+    scores.resize(G * blocks, lanes::splat(0.0));
+    raw_scores::<G>(isa, past, q, scores);
+    for scores in scores.chunks_exact_mut(blocks) {
+        softmax(isa, scores, past.tokens);
+    }
+    weighted_values::<G>(isa, past, scores, out);
+}
+
+/// `scores` (G, blocks, 16) = q . k over the root of the head's width.
+#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
+fn raw_scores<const G: usize>(isa: Isa, past: Past<'_>, q: &[f32], scores: &mut [Lanes]) {
+    match isa.min(Isa::detect()) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: never above what `detect` found.
+        Isa::Avx512 => unsafe { avx512::raw_scores::<G>(past, q, scores) },
+        isa => match G {
+            1 => raw_scores_1(isa, past, q, scores),
+            2 => raw_scores_2(isa, past, q, scores),
+            3 => raw_scores_3(isa, past, q, scores),
+            _ => raw_scores_4(isa, past, q, scores),
+        },
+    }
+}
+
+/// `out` (G, head_dim) = the values weighted by `scores`, token by token.
+#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
+fn weighted_values<const G: usize>(isa: Isa, past: Past<'_>, scores: &[Lanes], out: &mut [f32]) {
+    match isa.min(Isa::detect()) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: never above what `detect` found.
+        Isa::Avx512 => unsafe { avx512::weighted_values::<G>(past, scores, out) },
+        isa => match G {
+            1 => weighted_values_1(isa, past, scores, out),
+            2 => weighted_values_2(isa, past, scores, out),
+            3 => weighted_values_3(isa, past, scores, out),
+            _ => weighted_values_4(isa, past, scores, out),
+        },
+    }
+}
+
+per_isa! { fn raw_scores_1(p: Past<'_>, q: &[f32], s: &mut [Lanes]) = raw_scores_body::<1> }
+per_isa! { fn raw_scores_2(p: Past<'_>, q: &[f32], s: &mut [Lanes]) = raw_scores_body::<2> }
+per_isa! { fn raw_scores_3(p: Past<'_>, q: &[f32], s: &mut [Lanes]) = raw_scores_body::<3> }
+per_isa! { fn raw_scores_4(p: Past<'_>, q: &[f32], s: &mut [Lanes]) = raw_scores_body::<4> }
+per_isa! { fn weighted_values_1(p: Past<'_>, s: &[Lanes], out: &mut [f32]) = weighted_values_body::<1> }
+per_isa! { fn weighted_values_2(p: Past<'_>, s: &[Lanes], out: &mut [f32]) = weighted_values_body::<2> }
+per_isa! { fn weighted_values_3(p: Past<'_>, s: &[Lanes], out: &mut [f32]) = weighted_values_body::<3> }
+per_isa! { fn weighted_values_4(p: Past<'_>, s: &[Lanes], out: &mut [f32]) = weighted_values_body::<4> }
 
 impl Past<'_> {
     fn head_dim(&self) -> usize {
@@ -63,31 +120,23 @@ impl Past<'_> {
     fn blocks(&self) -> &[u32] {
         &self.table[..self.tokens.div_ceil(BLOCK_TOKENS)]
     }
-}
 
-#[inline(always)]
-fn attend_body<const G: usize>(
-    past: Past<'_>,
-    q: &[f32],
-    out: &mut [f32],
-    scores: &mut Vec<Lanes>,
-) {
-    let blocks = past.blocks();
-    scores.clear();
-    scores.resize(G * blocks.len(), lanes::splat(0.0));
-    raw_scores::<G>(past, q, scores);
-    for scores in scores.chunks_exact_mut(blocks.len()) {
-        softmax(scores, past.tokens);
+    /// How many of its tokens are in its `block`-th block.
+    fn tokens_in(&self, block: usize) -> usize {
+        (self.tokens - block * BLOCK_TOKENS).min(BLOCK_TOKENS)
     }
-    weighted_values::<G>(past, scores, out);
 }
 
-/// `scores` (G, blocks, 16) = q . k over the root of the head's width.
+/// What scores are multiplied with.
+#[expect(clippy::cast_precision_loss, reason = "a head's width")]
+fn scale(dim: usize) -> f32 {
+    1.0 / (dim as f32).sqrt()
+}
+
 #[inline(always)]
-fn raw_scores<const G: usize>(past: Past<'_>, q: &[f32], scores: &mut [Lanes]) {
+fn raw_scores_body<const G: usize>(past: Past<'_>, q: &[f32], scores: &mut [Lanes]) {
     let dim = q.len() / G;
-    #[expect(clippy::cast_precision_loss, reason = "a head's width")]
-    let scale = 1.0 / (dim as f32).sqrt();
+    let scale = scale(dim);
     let blocks = past.blocks();
     for (b, &block) in blocks.iter().enumerate() {
         let keys = past.cache.keys(past.layer, block as usize, past.kv_head);
@@ -104,18 +153,21 @@ fn raw_scores<const G: usize>(past: Past<'_>, q: &[f32], scores: &mut [Lanes]) {
     }
 }
 
-/// Softmax over the first `tokens` scores; the rest become 0.
+per_isa! {
+    /// Softmax over the first `tokens` scores; the rest become 0.
+    fn softmax(scores: &mut [Lanes], tokens: usize) = softmax_body
+}
+
 #[inline(always)]
-fn softmax(scores: &mut [Lanes], tokens: usize) {
+fn softmax_body(scores: &mut [Lanes], tokens: usize) {
     if let Some(last) = scores.last_mut() {
         last[(tokens - 1) % LANES + 1..].fill(f32::NEG_INFINITY);
     }
-    let mut largest = f32::NEG_INFINITY;
+    let mut most = lanes::splat(f32::NEG_INFINITY);
     for s in scores.iter() {
-        for v in s {
-            largest = largest.max(*v);
-        }
+        most = lanes::larger(&most, s);
     }
+    let largest = lanes::largest(&most);
     let mut total = lanes::splat(0.0);
     for s in scores.iter_mut() {
         for v in s.iter_mut() {
@@ -132,17 +184,15 @@ fn softmax(scores: &mut [Lanes], tokens: usize) {
     }
 }
 
-/// `out` (G, head_dim) = the values weighted by `scores`, token by token.
 #[inline(always)]
-fn weighted_values<const G: usize>(past: Past<'_>, scores: &[Lanes], out: &mut [f32]) {
+fn weighted_values_body<const G: usize>(past: Past<'_>, scores: &[Lanes], out: &mut [f32]) {
     let dim = out.len() / G;
     let blocks = past.blocks();
     for chunk in 0..dim / LANES {
         let mut acc = [lanes::splat(0.0); G];
         for (b, &block) in blocks.iter().enumerate() {
             let values = past.cache.values(past.layer, block as usize, past.kv_head);
-            let count = (past.tokens - b * BLOCK_TOKENS).min(BLOCK_TOKENS);
-            for (token, values) in values.chunks_exact(dim).take(count).enumerate() {
+            for (token, values) in values.chunks_exact(dim).take(past.tokens_in(b)).enumerate() {
                 let mut bits = [0; LANES];
                 bits.copy_from_slice(&values[chunk * LANES..][..LANES]);
                 let values = lanes::widen(&bits);
@@ -160,7 +210,7 @@ fn weighted_values<const G: usize>(past: Past<'_>, scores: &[Lanes], out: &mut [
 
 #[cfg(test)]
 mod tests {
-    use super::super::Isa;
+    use super::super::elementwise;
     use super::super::linear::tests::Noise;
     use super::*;
     use crate::Config;
@@ -205,7 +255,10 @@ mod tests {
             let mut cache = KvCache::new(&config(heads), 4);
             let table = [2, 0, 3];
             for t in 0..tokens {
-                cache.store(0, (table[t / 16] as usize, t % 16), k.row(t), v.row(t));
+                let [mut key, mut value] = [[0; 16]; 2];
+                elementwise::halve(Isa::Portable, k.row(t), &mut key);
+                elementwise::halve(Isa::Portable, v.row(t), &mut value);
+                cache.store(0, (table[t / 16] as usize, t % 16), &key, &value);
             }
             let past = Past { cache: &cache, layer: 0, kv_head: 0, table: &table, tokens };
             let mut portable = vec![0.0; heads * 16];

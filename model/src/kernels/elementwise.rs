@@ -1,7 +1,7 @@
 //! What happens to rows between the linear layers: normalisation, rotary embedding, gating.
 
-use super::lanes::{self, LANES};
-use super::per_isa;
+use super::lanes::{self, LANES, Lanes};
+use super::{Isa, per_isa};
 
 per_isa! {
     /// RMS normalisation: `x / sqrt(mean(x^2) + epsilon) * weight` for each row of `x` and `out`,
@@ -33,13 +33,23 @@ per_isa! {
 
 #[inline(always)]
 fn gate_body(gate: &mut [f32], up: &[f32]) {
-    for (gate, up) in gate.chunks_mut(LANES).zip(up.chunks(LANES)) {
-        let mut g = lanes::splat(0.0);
-        g[..gate.len()].copy_from_slice(gate);
-        let e = lanes::exp(&lanes::scale(&g, -1.0));
-        for (i, (gate, up)) in gate.iter_mut().zip(up).enumerate() {
-            *gate = g[i] / (1.0 + e[i]) * up;
-        }
+    let (gates, gate_tail) = gate.as_chunks_mut::<LANES>();
+    let (ups, up_tail) = up.as_chunks::<LANES>();
+    for (gate, up) in gates.iter_mut().zip(ups) {
+        gate_lanes(gate, up);
+    }
+    let (mut gate, mut up) = (lanes::splat(0.0), lanes::splat(0.0));
+    gate[..gate_tail.len()].copy_from_slice(gate_tail);
+    up[..up_tail.len()].copy_from_slice(up_tail);
+    gate_lanes(&mut gate, &up);
+    gate_tail.copy_from_slice(&gate[..gate_tail.len()]);
+}
+
+#[inline(always)]
+fn gate_lanes(gate: &mut Lanes, up: &Lanes) {
+    let e = lanes::exp(&lanes::scale(gate, -1.0));
+    for i in 0..LANES {
+        gate[i] = gate[i] / (1.0 + e[i]) * up[i];
     }
 }
 
@@ -53,6 +63,26 @@ fn add_body(x: &mut [f32], y: &[f32]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x += y;
     }
+}
+
+per_isa! {
+    /// `x` in half precision, as [`lanes::narrow`] rounds it.
+    ///
+    /// # Panics
+    /// If `half` is shorter than `x`.
+    pub fn halve(x: &[f32], half: &mut [u16]) = halve_body
+}
+
+#[inline(always)]
+fn halve_body(x: &[f32], half: &mut [u16]) {
+    let (whole, rest) = x.as_chunks::<LANES>();
+    let (halves, half_rest) = half[..x.len()].as_chunks_mut::<LANES>();
+    for (half, x) in halves.iter_mut().zip(whole) {
+        *half = lanes::narrow(x);
+    }
+    let mut last = lanes::splat(0.0);
+    last[..rest.len()].copy_from_slice(rest);
+    half_rest.copy_from_slice(&lanes::narrow(&last)[..half_rest.len()]);
 }
 
 per_isa! {
@@ -116,36 +146,48 @@ impl Rotation {
     ///
     /// # Panics
     /// If `position` is beyond the table.
-    pub fn apply(&self, row: &mut [f32], position: usize) {
-        self.turn(row, position, |sin| sin);
+    pub fn apply(&self, isa: Isa, row: &mut [f32], position: usize) {
+        let (cos, sin) = self.angles(position);
+        turn(isa, row, cos, sin, 1.0);
     }
 
     /// Rotates every head of `row` back from `position`, in place.
     ///
     /// # Panics
     /// If `position` is beyond the table.
-    pub fn undo(&self, row: &mut [f32], position: usize) {
-        self.turn(row, position, |sin| -sin);
+    pub fn undo(&self, isa: Isa, row: &mut [f32], position: usize) {
+        let (cos, sin) = self.angles(position);
+        turn(isa, row, cos, sin, -1.0);
     }
 
-    #[inline(always)]
-    fn turn(&self, row: &mut [f32], position: usize, signed: impl Fn(f32) -> f32) {
+    fn angles(&self, position: usize) -> (&[f32], &[f32]) {
         let at = position * self.half;
-        let (cos, sin) = (&self.cos[at..][..self.half], &self.sin[at..][..self.half]);
-        for head in row.chunks_exact_mut(2 * self.half) {
-            let (first, second) = head.split_at_mut(self.half);
-            for i in 0..self.half {
-                let (a, b, sin) = (first[i], second[i], signed(sin[i]));
-                first[i] = a * cos[i] - b * sin;
-                second[i] = b * cos[i] + a * sin;
-            }
+        (&self.cos[at..][..self.half], &self.sin[at..][..self.half])
+    }
+}
+
+per_isa! {
+    /// Turns every head of `row` by angles whose sines are `sign * sin`.
+    fn turn(row: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) = turn_body
+}
+
+#[inline(always)]
+fn turn_body(row: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
+    let half = cos.len();
+    let sin = &sin[..half];
+    for head in row.chunks_exact_mut(2 * half) {
+        let (first, second) = head.split_at_mut(half);
+        let (first, second) = (&mut first[..half], &mut second[..half]);
+        for i in 0..half {
+            let (a, b, sin) = (first[i], second[i], sign * sin[i]);
+            first[i] = a * cos[i] - b * sin;
+            second[i] = b * cos[i] + a * sin;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Isa;
     use super::super::linear::tests::Noise;
     use super::*;
     use crate::Rows;
@@ -199,13 +241,13 @@ mod tests {
     fn rotation_keeps_lengths_and_turns_by_the_position() {
         let rotation = Rotation::new(10_000.0, 4, 8);
         let mut row = [1.0, 0.0, 0.0, 1.0];
-        rotation.apply(&mut row, 3);
+        rotation.apply(Isa::detect(), &mut row, 3);
         // Pair 0 turns by 3 radians from (1, 0), pair 1 by 0.03 from (0, 1).
         let want = [3.0_f32.cos(), -(0.03_f32.sin()), 3.0_f32.sin(), 0.03_f32.cos()];
         for (got, want) in row.iter().zip(want) {
             assert!((got - want).abs() < 1e-6, "{row:?}");
         }
-        rotation.undo(&mut row, 3);
+        rotation.undo(Isa::detect(), &mut row, 3);
         for (got, want) in row.iter().zip([1.0, 0.0, 0.0, 1.0]) {
             assert!((got - want).abs() < 1e-6, "{row:?}");
         }

@@ -40,6 +40,33 @@ pub fn fma(a: &Lanes, b: &Lanes, c: &Lanes) -> Lanes {
     out
 }
 
+/// The larger value in every lane; that of `a` where one is no number.
+#[inline(always)]
+#[must_use]
+pub fn larger(a: &Lanes, b: &Lanes) -> Lanes {
+    let mut out = *a;
+    for i in 0..LANES {
+        // Not `max`, which takes several instructions.
+        out[i] = if b[i] > a[i] { b[i] } else { a[i] };
+    }
+    out
+}
+
+/// The largest of all lanes, if all are numbers.
+#[inline(always)]
+#[must_use]
+pub fn largest(lanes: &Lanes) -> f32 {
+    let mut x = *lanes;
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            x[i] = if x[i + width] > x[i] { x[i + width] } else { x[i] };
+        }
+        width /= 2;
+    }
+    x[0]
+}
+
 /// The sum of all lanes: halves are added until one is left.
 #[inline(always)]
 #[must_use]
@@ -83,6 +110,32 @@ pub fn widen(half: &[u16; LANES]) -> Lanes {
         let bits = u32::from(half[i]);
         let magnitude = f32::from_bits((bits & 0x7fff) << 13) * rebias;
         out[i] = f32::from_bits(magnitude.to_bits() | ((bits & 0x8000) << 16));
+    }
+    out
+}
+
+/// The nearest half-precision numbers, as bits, ties to even. What is too large becomes the largest
+/// and never infinity, what is no number becomes 0: nothing stored can put NaN into sums of others.
+#[inline(always)]
+#[must_use]
+pub fn narrow(x: &Lanes) -> [u16; LANES] {
+    const LARGEST: f32 = 65_504.0;
+    const SMALLEST_NORMAL: f32 = 1.0 / 16_384.0;
+    let mut out = [0; LANES];
+    for i in 0..LANES {
+        let sign = x[i].to_bits() >> 16 & 0x8000;
+        let size = x[i].abs();
+        let size = if size > LARGEST { LARGEST } else { size };
+        let bits = size.to_bits();
+        // Half of what falls off, a little less if the rest is even; then the exponent's new bias.
+        let rounded = bits.wrapping_add(0x0fff + (bits >> 13 & 1));
+        let normal = rounded.wrapping_sub(112 << 23) >> 13;
+        // Neighbours of 0.5 are as far apart as subnormal halves: the addition rounds.
+        let subnormal = (size + 0.5).to_bits().wrapping_sub(0.5_f32.to_bits());
+        let number = if size < SMALLEST_NORMAL { subnormal } else { normal };
+        #[expect(clippy::cast_possible_truncation, reason = "sixteen bits by construction")]
+        let half = (number | sign) as u16;
+        out[i] = if x[i].is_nan() { 0 } else { half };
     }
     out
 }
@@ -157,6 +210,26 @@ mod tests {
                 assert_eq!(got.to_bits(), want.to_f32().to_bits(), "{bits:#06x}");
             }
         }
+    }
+
+    #[test]
+    fn narrow_rounds_to_the_nearest_half_and_saturates() {
+        for bits in 0..0x7bff_u16 {
+            let (low, high) = (f16::from_bits(bits).to_f32(), f16::from_bits(bits + 1).to_f32());
+            let middle = f32::midpoint(low, high);
+            for value in [low, low.next_up(), middle.next_down(), middle, middle.next_up()] {
+                for value in [value, -value] {
+                    let got = narrow(&splat(value))[5];
+                    assert_eq!(got, f16::from_f32(value).to_bits(), "{value:e}");
+                }
+            }
+        }
+        let largest = f16::MAX.to_bits();
+        for (value, want) in [(65_504.0, largest), (65_520.0, largest), (f32::INFINITY, largest)] {
+            assert_eq!(narrow(&splat(value))[0], want);
+            assert_eq!(narrow(&splat(-value))[0], want | 0x8000);
+        }
+        assert_eq!(narrow(&splat(f32::NAN))[0], 0);
     }
 
     #[test]

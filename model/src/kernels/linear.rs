@@ -15,88 +15,14 @@ mod portable;
 use super::disjoint::DisjointRows;
 use super::lanes::{self, Lanes};
 use super::low_rank::{Products, Update};
-use super::packed::{GROUP, PackedMatrix, Precision, TILE};
+use super::packed::{PackedMatrix, Precision, TILE};
 use super::pool::{Gate, Pool, share};
+use super::quantised::QuantisedRows;
 use super::{Isa, per_isa};
 use crate::Rows;
 
 /// Rows that go through a tile together, so that its weights are read once for all of them.
 const BLOCK_ROWS: usize = 8;
-
-/// Activation rows rounded to 8 bits.
-#[derive(Debug, Default)]
-pub(crate) struct QuantisedRows {
-    /// (row, group, 32).
-    values: Vec<[i8; GROUP]>,
-    /// (row, group).
-    scales: Vec<f32>,
-    /// The sum of a group's values: (row, group).
-    sums: Vec<i32>,
-}
-
-impl QuantisedRows {
-    fn new(pool: &Pool, isa: Isa, x: &Rows) -> Self {
-        let groups = x.width().div_ceil(GROUP);
-        let len = x.len() * groups;
-        let mut rows =
-            Self { values: vec![[0; GROUP]; len], scales: vec![0.0; len], sums: vec![0; len] };
-        let piece = pool.piece(x.len());
-        let values = rows.values.chunks_mut(piece * groups);
-        let scales =
-            rows.scales.chunks_mut(piece * groups).zip(rows.sums.chunks_mut(piece * groups));
-        let pieces = x.values().chunks(piece * x.width()).zip(values.zip(scales));
-        pool.each(pieces, |(x_values, (values, (scales, sums)))| {
-            quantise(isa, x_values, x.width(), values, scales, sums);
-        });
-        rows
-    }
-}
-
-per_isa! {
-    /// Rounds rows of that width; the rest are (row, group).
-    fn quantise(
-        x: &[f32],
-        width: usize,
-        values: &mut [[i8; GROUP]],
-        scales: &mut [f32],
-        sums: &mut [i32],
-    ) = quantise_body
-}
-
-#[inline(always)]
-fn quantise_body(
-    x: &[f32],
-    width: usize,
-    quantised: &mut [[i8; GROUP]],
-    scales: &mut [f32],
-    sums: &mut [i32],
-) {
-    let groups = width.div_ceil(GROUP);
-    for (row, x) in x.chunks_exact(width).enumerate() {
-        for (group, part) in x.chunks(GROUP).enumerate() {
-            let at = row * groups + group;
-            let mut values = [0.0; GROUP];
-            values[..part.len()].copy_from_slice(part);
-            let mut largest = 0.0_f32;
-            for v in values {
-                largest = largest.max(v.abs());
-            }
-            let inverse = if largest == 0.0 { 0.0 } else { 127.0 / largest };
-            let (mut quants, mut sum) = ([0; GROUP], 0);
-            for (quant, v) in quants.iter_mut().zip(values) {
-                #[expect(clippy::cast_possible_truncation, reason = "-127 to 127")]
-                let rounded = (v * inverse).round_ties_even() as i32;
-                #[expect(clippy::cast_possible_truncation, reason = "-127 to 127")]
-                let byte = rounded as i8;
-                *quant = byte;
-                sum += rounded;
-            }
-            quantised[at] = quants;
-            scales[at] = largest / 127.0;
-            sums[at] = sum;
-        }
-    }
-}
 
 /// `y = x W^T` for each matrix, and its updates of some rows: `x` (rows, inputs) gives (rows,
 /// outputs) a matrix.

@@ -5,9 +5,10 @@
 
 #![expect(unsafe_code, reason = "lends a borrowed closure to threads that finish before it ends")]
 
+use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -16,7 +17,7 @@ use std::thread::JoinHandle;
 const SPINS: u32 = 4_000;
 
 /// From how many rows on what happens between linear layers is shared out.
-const SHARED_ROWS: usize = 16;
+const SHARED_ROWS: usize = 4;
 
 type Task = NonNull<dyn Fn(usize) + Sync>;
 
@@ -35,16 +36,19 @@ struct Shared {
     unfinished: AtomicUsize,
     panicked: AtomicBool,
     stopping: AtomicBool,
+    /// Workers that sleep or are about to, and how they are woken.
     asleep: AtomicUsize,
-    task: Mutex<Option<TaskCell>>,
+    sleep: Mutex<()>,
     wake: Condvar,
+    /// The current operation. Written while no worker runs one, read after its epoch was seen.
+    task: UnsafeCell<Option<Task>>,
 }
 
-#[derive(Clone, Copy)]
-struct TaskCell(Task);
-
-// SAFETY: the closure behind the pointer is `Sync`, and `Pool::run` keeps it alive while workers use it.
-unsafe impl Send for TaskCell {}
+// SAFETY: the closure behind `task` is `Sync`. The cell is written between operations only, by the
+// one thread that has the turn, and read by workers that have seen the epoch which came after it.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
 
 impl Pool {
     /// A pool that splits work into `parts` (at least one), the caller's thread included.
@@ -56,8 +60,9 @@ impl Pool {
             panicked: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             asleep: AtomicUsize::new(0),
-            task: Mutex::new(None),
+            sleep: Mutex::new(()),
             wake: Condvar::new(),
+            task: UnsafeCell::new(None),
         });
         let workers = (1..parts.max(1))
             .filter_map(|part| {
@@ -133,12 +138,14 @@ impl Pool {
             std::mem::transmute::<NonNull<dyn Fn(usize) + Sync + '_>, Task>(NonNull::from(task))
         };
         let shared = &self.shared;
-        let mut slot = shared.task.lock().unwrap_or_else(PoisonError::into_inner);
-        *slot = Some(TaskCell(task));
-        shared.unfinished.store(self.workers.len(), Ordering::Release);
+        // SAFETY: this thread has the turn, and the workers have finished the operation before.
+        unsafe { *shared.task.get() = Some(task) };
+        shared.unfinished.store(self.workers.len(), Ordering::Relaxed);
         shared.epoch.fetch_add(1, Ordering::Release);
-        if shared.asleep.load(Ordering::Acquire) > 0 {
-            shared.wake.notify_all();
+        // Either a worker that goes to sleep sees the epoch, or it is seen here.
+        fence(Ordering::SeqCst);
+        if shared.asleep.load(Ordering::Relaxed) > 0 {
+            shared.wake_all();
         }
     }
 
@@ -187,7 +194,7 @@ impl Shared {
         while let Some((epoch, task)) = self.next(seen) {
             seen = epoch;
             // SAFETY: `Pool::run` waits for `unfinished` before the closure's borrow ends.
-            let task = unsafe { task.0.as_ref() };
+            let task = unsafe { task.as_ref() };
             if catch_unwind(AssertUnwindSafe(|| task(part))).is_err() {
                 self.panicked.store(true, Ordering::Release);
             }
@@ -196,33 +203,49 @@ impl Shared {
     }
 
     /// Waits for an operation later than `seen`; `None` when the pool stops.
-    fn next(&self, seen: u64) -> Option<(u64, TaskCell)> {
+    fn next(&self, seen: u64) -> Option<(u64, Task)> {
         for _ in 0..SPINS {
-            if self.epoch.load(Ordering::Acquire) != seen || self.stopping.load(Ordering::Acquire) {
+            if self.is_due(seen) {
                 break;
             }
             std::hint::spin_loop();
         }
-        let mut slot = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        self.asleep.fetch_add(1, Ordering::AcqRel);
-        while self.epoch.load(Ordering::Acquire) == seen && !self.stopping.load(Ordering::Acquire) {
-            slot = self.wake.wait(slot).unwrap_or_else(PoisonError::into_inner);
+        if !self.is_due(seen) {
+            self.sleep_until_due(seen);
         }
-        self.asleep.fetch_sub(1, Ordering::AcqRel);
         if self.stopping.load(Ordering::Acquire) {
             return None;
         }
-        (*slot).map(|task| (self.epoch.load(Ordering::Acquire), task))
+        let epoch = self.epoch.load(Ordering::Acquire);
+        // SAFETY: the epoch was seen, and the cell is not written before this worker has finished.
+        unsafe { *self.task.get() }.map(|task| (epoch, task))
+    }
+
+    fn is_due(&self, seen: u64) -> bool {
+        self.epoch.load(Ordering::Acquire) != seen || self.stopping.load(Ordering::Acquire)
+    }
+
+    fn sleep_until_due(&self, seen: u64) {
+        let mut guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.asleep.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        while !self.is_due(seen) {
+            guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.asleep.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn wake_all(&self) {
+        // Who is about to sleep holds the lock until it waits.
+        drop(self.sleep.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_all();
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        {
-            let _slot = self.shared.task.lock().unwrap_or_else(PoisonError::into_inner);
-            self.shared.stopping.store(true, Ordering::Release);
-            self.shared.wake.notify_all();
-        }
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.wake_all();
         for worker in self.workers.drain(..) {
             // A worker catches its task's panics and cannot fail otherwise.
             let _ = worker.join();
@@ -275,7 +298,7 @@ mod tests {
             pool.each(values.chunks_mut(piece), |piece| piece.iter_mut().for_each(|v| *v += 1));
             assert_eq!(values, vec![1; rows]);
         }
-        assert_eq!([15, 16, 100].map(|rows| pool.piece(rows)), [15, 6, 34]);
+        assert_eq!([3, 4, 100].map(|rows| pool.piece(rows)), [3, 2, 34]);
     }
 
     #[test]

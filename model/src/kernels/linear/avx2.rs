@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 use super::super::lanes::Lanes;
 use super::super::packed::{GROUP, Line, PackedMatrix, Precision, QUAD};
-use super::QuantisedRows;
+use super::super::quantised::QuantisedRows;
 
 const QUADS: usize = GROUP / QUAD;
 

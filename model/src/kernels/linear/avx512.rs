@@ -6,7 +6,8 @@ use std::arch::x86_64::*;
 
 use super::super::lanes::Lanes;
 use super::super::packed::{GROUP, Line, PackedMatrix, Precision, QUAD};
-use super::{BLOCK_ROWS, QuantisedRows};
+use super::super::quantised::QuantisedRows;
+use super::BLOCK_ROWS;
 
 /// Lines of 8-bit weights in a group.
 const QUADS: usize = GROUP / QUAD;

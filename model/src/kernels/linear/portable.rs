@@ -2,7 +2,7 @@
 
 use super::super::lanes::{self, Lanes};
 use super::super::packed::{GROUP, PackedMatrix, Precision, TILE};
-use super::QuantisedRows;
+use super::super::quantised::QuantisedRows;
 
 /// One tile for `out.len()` rows from row `x.1` on.
 ///

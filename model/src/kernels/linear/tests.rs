@@ -1,6 +1,6 @@
 use half::f16;
 
-use super::super::packed::Block;
+use super::super::packed::{Block, GROUP};
 use super::*;
 
 /// A small seeded generator, so that the tests need no other crate.
