@@ -14,7 +14,7 @@ use crate::kernels::elementwise::{self, Rotation};
 use crate::kernels::linear::linear;
 use crate::kernels::low_rank::Factors;
 use crate::kernels::packed::{PackedMatrix, Precision};
-use crate::kernels::pool::{Pool, share};
+use crate::kernels::pool::Pool;
 use crate::kernels::{Isa, lanes};
 use crate::{Config, ModelError, Projection, RowDelta, Rows, Site};
 
@@ -314,7 +314,8 @@ impl Step<'_> {
         let (pool, isa) = (&self.model.pool, self.model.isa);
         pool.run(&|part| {
             let mut scores: Vec<lanes::Lanes> = Vec::new();
-            for task in share(q.len() * kv_heads, part, pool.parts()) {
+            // Later rows of a prompt see more, so the parts take turns.
+            for task in (part..q.len() * kv_heads).step_by(pool.parts()) {
                 let (row, kv_head) = (task / kv_heads, task % kv_heads);
                 let place = self.places[row];
                 let past = Past {

@@ -160,10 +160,15 @@ pub fn scale(a: &Lanes, b: f32) -> Lanes {
 pub fn exp(x: &Lanes) -> Lanes {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
+    // From 1.5 * 2^23 on, neighbouring numbers are 1 apart: the addition rounds, and the low bits
+    // are the integer's.
+    const SHIFT: f32 = 12_582_912.0;
     let mut out = splat(0.0);
     for i in 0..LANES {
-        let clamped = x[i].clamp(-87.0, 88.0);
-        let n = (clamped * std::f32::consts::LOG2_E).round_ties_even();
+        let high = if x[i] > 88.0 { 88.0 } else { x[i] };
+        let clamped = if high < -87.0 { -87.0 } else { high };
+        let shifted = clamped * std::f32::consts::LOG2_E + SHIFT;
+        let n = shifted - SHIFT;
         let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, clamped));
         let mut p = 1.987_569_1e-4_f32;
         p = p.mul_add(r, 1.398_199_9e-3);
@@ -172,12 +177,8 @@ pub fn exp(x: &Lanes) -> Lanes {
         p = p.mul_add(r, 1.666_666_5e-1);
         p = p.mul_add(r, 0.5);
         p = p.mul_add(r * r, r) + 1.0;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "n is in -126..=127, so nothing wraps; a check would stop vectorisation"
-        )]
-        let scale = f32::from_bits(((n as i32).wrapping_add(127) as u32) << 23);
+        // 2^n: n is in -126..=127, and its bits become the exponent's.
+        let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits()));
         out[i] = if x[i] < -87.0 { 0.0 } else { p * scale };
     }
     out

@@ -42,8 +42,18 @@ fn some_scores<const G: usize, const B: usize>(
         assert!(block.len() >= dim * LANES, "keys of a whole head");
         *keys = block.as_ptr();
     }
+    let mut ahead = keys;
+    for (ahead, block) in ahead.iter_mut().zip(blocks.get(first + B..).unwrap_or_default()) {
+        *ahead = past.cache.keys(past.layer, *block as usize, past.kv_head).as_ptr();
+    }
     let mut sums = [[_mm512_setzero_ps(); B]; G];
     for d in 0..dim {
+        if d % 2 == 0 {
+            for ahead in ahead {
+                // SAFETY: d < dim, so it is inside the block; and nothing is read.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.add(d * LANES).cast()) };
+            }
+        }
         let mut k = [_mm512_setzero_ps(); B];
         for (k, keys) in k.iter_mut().zip(keys) {
             // SAFETY: d < dim, so the sixteen halves are inside the block.
@@ -99,7 +109,17 @@ fn some_values<const G: usize, const C: usize>(
             values.len() >= count * dim && dim >= (first + C) * LANES,
             "values of a whole head"
         );
+        let ahead = blocks.get(b + 2).map_or(values, |ahead| {
+            past.cache.values(past.layer, *ahead as usize, past.kv_head)
+        });
         for token in 0..count {
+            for line in 0..C / 2 {
+                // SAFETY: blocks have one size, so it is inside; and nothing is read.
+                unsafe {
+                    let at = token * dim + (first + 2 * line) * LANES;
+                    _mm_prefetch::<_MM_HINT_T0>(ahead.as_ptr().add(at).cast());
+                }
+            }
             let mut v = [_mm512_setzero_ps(); C];
             for (c, v) in v.iter_mut().enumerate() {
                 // SAFETY: the sixteen halves are inside the token's row, which is in the block.
