@@ -18,6 +18,9 @@ use crate::kernels::pool::Pool;
 use crate::kernels::{Isa, lanes};
 use crate::{Config, ModelError, Projection, RowDelta, Rows, Site};
 
+/// Tasks a part of the pool from which on they share out evenly enough.
+const EVEN: usize = 4;
+
 /// How weights are held while serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ServedPrecision {
@@ -301,32 +304,34 @@ impl Step<'_> {
         pool.each(pieces, |(x, y)| work(isa, x, y));
     }
 
-    /// Attention of every row and key head, shared out to the pool.
+    /// Attention of every row and head, shared out to the pool.
     #[expect(
         unsafe_code,
-        reason = "writes the columns of one row and head, which no other task has"
+        reason = "writes the columns of one row and some heads, which no other task has"
     )]
     fn attend_all(&self, layer: usize, q: &Rows) -> Rows {
         let Config { kv_heads, head_dim, heads, .. } = self.model.config;
-        let width = heads / kv_heads * head_dim;
         let mut out = Rows::zeros(q.len(), heads * head_dim);
         let view = DisjointRows::new(out.values_mut(), heads * head_dim);
-        let (pool, isa) = (&self.model.pool, self.model.isa);
+        let (pool, isa, group) = (&self.model.pool, self.model.isa, heads / kv_heads);
+        // The heads of a group share the reading of keys, but few groups do not share out evenly.
+        let together = if q.len() * kv_heads < EVEN * pool.parts() { 1 } else { group };
+        let tasks = heads / together;
         pool.run(&|part| {
             let mut scores: Vec<lanes::Lanes> = Vec::new();
             // Later rows of a prompt see more, so the parts take turns.
-            for task in (part..q.len() * kv_heads).step_by(pool.parts()) {
-                let (row, kv_head) = (task / kv_heads, task % kv_heads);
+            for task in (part..q.len() * tasks).step_by(pool.parts()) {
+                let (row, head) = (task / tasks, task % tasks * together);
                 let place = self.places[row];
                 let past = Past {
                     cache: self.cache,
                     layer,
-                    kv_head,
+                    kv_head: head / group,
                     table: place.table,
                     tokens: place.position + 1,
                 };
-                let columns = kv_head * width..(kv_head + 1) * width;
-                // SAFETY: a task is one row and one key head, and each runs once.
+                let columns = head * head_dim..(head + together) * head_dim;
+                // SAFETY: a task is some heads of one row, and each runs once.
                 let target = unsafe { view.columns(row, columns.clone()) };
                 attention::attend(isa, past, &q.row(row)[columns], target, &mut scores);
             }

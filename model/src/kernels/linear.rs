@@ -56,21 +56,19 @@ pub fn linear<const N: usize>(
             DisjointRows::new(y.values_mut(), width)
         });
         pool.run(&|part| {
-            products.shrink(isa, (part, pool.parts()), x);
             let own = own_tiles(&matrices, part, pool.parts());
-            for ((matrix, tiles), y) in matrices.iter().zip(&own).zip(&views) {
-                for tile in tiles.clone() {
+            if !products.is_empty() {
+                products.shrink(isa, (part, pool.parts()), x);
+                own.iter().enumerate().for_each(|(m, tiles)| products.fetch_tile(m, tiles.start));
+                gate.pass();
+            }
+            for (m, ((matrix, tiles), y)) in matrices.iter().zip(own).zip(&views).enumerate() {
+                for tile in tiles {
+                    products.fetch_tile(m, tile + 1);
                     run_tile(isa, matrix, tile, (x, &quantised), y);
+                    // SAFETY: all parts have come to the gate, and tiles are shared out once each.
+                    unsafe { products.expand(isa, m, tile, y) };
                 }
-            }
-            if products.is_empty() {
-                return;
-            }
-            gate.pass();
-            for (index, (tiles, y)) in own.iter().zip(&views).enumerate() {
-                let columns = columns(matrices[index], tiles);
-                // SAFETY: all parts have come to the gate, and tiles are shared out once each.
-                unsafe { products.expand(isa, index, columns, y) };
             }
         });
     }
@@ -94,12 +92,6 @@ fn own_tiles<const N: usize>(
     })
 }
 
-/// The outputs of some tiles.
-fn columns(matrix: &PackedMatrix, tiles: &Range<usize>) -> Range<usize> {
-    let end = |tile: usize| matrix.outputs.min(tile * TILE);
-    end(tiles.start)..end(tiles.end)
-}
-
 /// One tile's outputs for every row.
 #[expect(unsafe_code, reason = "writes the columns of this tile, which no other part has")]
 fn run_tile(
@@ -109,7 +101,7 @@ fn run_tile(
     x: (&Rows, &QuantisedRows),
     y: &DisjointRows<'_>,
 ) {
-    let columns = columns(matrix, &(tile..tile + 1));
+    let columns = tile * TILE..matrix.outputs.min((tile + 1) * TILE);
     let rows = x.0.len();
     let mut row = 0;
     while row < rows {

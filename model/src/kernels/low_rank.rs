@@ -16,6 +16,9 @@ use super::lanes::LANES;
 use super::pool::share;
 use crate::Rows;
 
+/// How many values of factors are asked for ahead of their use.
+const AHEAD: usize = 1024;
+
 /// The two factors of a low-rank update, in half precision, laid out as a product walks over them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Factors {
@@ -87,8 +90,14 @@ pub struct Update<'a> {
 /// Every update of every row, in the two halves in which parts of the pool share them: first
 /// `scale * A x`, by ranks, then `y += B (scale * A x)`, by columns. A row's updates are added in
 /// the order in which they stand, and a row without one is not touched.
+///
+/// Factors are read once a step and seldom fit a cache with those of others, so each half asks for
+/// the next ones while it works on some.
 pub(super) struct Products<'a> {
+    /// Matrix by matrix.
     jobs: Vec<Job<'a>>,
+    /// Where the jobs of each matrix end.
+    ends: Vec<usize>,
     /// `scale * A x` of all jobs.
     inner: DisjointRows<'a>,
     ranks: usize,
@@ -96,8 +105,6 @@ pub(super) struct Products<'a> {
 
 /// One update of one row.
 struct Job<'a> {
-    /// Which of the layer's matrices it goes with.
-    matrix: usize,
     row: usize,
     factors: &'a Factors,
     scale: f32,
@@ -112,19 +119,20 @@ impl<'a> Products<'a> {
     /// # Panics
     /// If an update's inputs do not fit `x`.
     pub(super) fn new(updates: &[&[Update<'a>]], x: &Rows, inner: &'a mut Vec<f32>) -> Self {
-        let (mut jobs, mut first) = (Vec::new(), 0);
-        for (matrix, updates) in updates.iter().enumerate() {
+        let (mut jobs, mut ends, mut first) = (Vec::new(), Vec::new(), 0);
+        for updates in updates {
             for Update { rows, factors, scale } in *updates {
                 assert!(factors.inputs == x.width(), "inputs of an update");
                 for row in rows.start..rows.end.min(x.len()) {
-                    jobs.push(Job { matrix, row, factors, scale: *scale, first });
+                    jobs.push(Job { row, factors, scale: *scale, first });
                     first += factors.rank;
                 }
             }
+            ends.push(jobs.len());
         }
         inner.clear();
         inner.resize(first, 0.0);
-        Self { jobs, inner: DisjointRows::new(inner, first), ranks: first }
+        Self { jobs, ends, inner: DisjointRows::new(inner, first), ranks: first }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -135,11 +143,13 @@ impl<'a> Products<'a> {
     #[expect(unsafe_code, reason = "writes this part's share, which no other part has")]
     pub(super) fn shrink(&self, isa: Isa, (part, parts): (usize, usize), x: &Rows) {
         let own = share(self.ranks, part, parts);
-        for job in &self.jobs {
+        let begin = self.jobs.partition_point(|job| job.first + job.factors.rank <= own.start);
+        for (job, next) in neighbours(&self.jobs[begin..]) {
             let ranks = own.start.max(job.first)..own.end.min(job.first + job.factors.rank);
             if ranks.is_empty() {
-                continue;
+                return;
             }
+            next.into_iter().for_each(|next| fetch(&next.factors.a[..AHEAD.min(next.factors.a.len())]));
             let row = x.row(job.row);
             let a = &job.factors.a[(ranks.start - job.first) * row.len()..];
             // SAFETY: shares do not overlap, and the slice ends here.
@@ -149,11 +159,23 @@ impl<'a> Products<'a> {
         }
     }
 
-    /// The second half, of some columns of the output `y` of matrix number `matrix`; the first of
-    /// them is a multiple of sixteen, and so is the one after the last, unless it is the last of all.
+    /// Asks for what the second half needs of one tile of sixteen columns of matrix number `matrix`.
+    pub(super) fn fetch_tile(&self, matrix: usize, tile: usize) {
+        let mut before: Option<&Factors> = None;
+        for job in self.of(matrix) {
+            let Factors { rank, ref b, .. } = *job.factors;
+            if before.is_none_or(|before| !std::ptr::eq(before, job.factors)) {
+                fetch(b.get(tile * LANES * rank..(tile + 1) * LANES * rank).unwrap_or_default());
+            }
+            before = Some(job.factors);
+        }
+    }
+
+    /// The second half, of one tile of sixteen columns, fewer if it is the last, of the output `y` of
+    /// matrix number `matrix`.
     ///
     /// # Safety
-    /// Every part has done its first half, and no other part has these columns.
+    /// Every part has done its first half, and no other part has this tile.
     ///
     /// # Panics
     /// If an update's outputs do not fit `y`.
@@ -162,24 +184,45 @@ impl<'a> Products<'a> {
         &self,
         isa: Isa,
         matrix: usize,
-        columns: Range<usize>,
+        tile: usize,
         y: &DisjointRows<'_>,
     ) {
-        if columns.is_empty() {
-            return;
-        }
-        for job in self.jobs.iter().filter(|job| job.matrix == matrix) {
+        for job in self.of(matrix) {
             let Factors { rank, outputs, ref b, .. } = *job.factors;
-            assert!(columns.end <= outputs, "outputs of an update");
-            let b = &b[columns.start * rank..];
+            let columns = tile * LANES..outputs.min((tile + 1) * LANES);
             // SAFETY: the caller's promises; both slices end here.
             let (inner, y) = unsafe {
                 let inner = self.inner.read(0, job.first..job.first + rank);
-                (inner, y.columns(job.row, columns.clone()))
+                (inner, y.columns(job.row, columns))
             };
-            add_scaled(isa, inner, b, y);
+            add_scaled(isa, inner, &b[tile * LANES * rank..][..LANES * rank], y);
         }
     }
+
+    /// The jobs of one matrix.
+    fn of(&self, matrix: usize) -> &[Job<'a>] {
+        let begin = matrix.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.jobs[begin..self.ends[matrix]]
+    }
+}
+
+/// Each item, and the one after it.
+fn neighbours<T>(items: &[T]) -> impl Iterator<Item = (&T, Option<&T>)> {
+    items.iter().zip(items.iter().skip(1).map(Some).chain([None]))
+}
+
+/// Asks for `values` to be brought into the cache.
+#[inline]
+#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a hint; it reads nothing"))]
+fn fetch(values: &[u16]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in values.chunks(64 / size_of::<u16>()) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, and an address inside the slice.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
 }
 
 /// The dot products of rows of half-precision `a` and `x`.
@@ -242,12 +285,13 @@ mod tests {
         pool.run(&|part| {
             products.shrink(isa, (part, parts), x);
             gate.pass();
-            let registers = share(width.div_ceil(LANES), part, parts);
-            let columns = registers.start * LANES..width.min(registers.end * LANES);
-            #[expect(unsafe_code, reason = "as the linear layer does")]
-            // SAFETY: all parts have come to the gate, and shares do not overlap.
-            unsafe {
-                products.expand(isa, 0, columns, &view);
+            for tile in share(width.div_ceil(LANES), part, parts) {
+                products.fetch_tile(0, tile + 1);
+                #[expect(unsafe_code, reason = "as the linear layer does")]
+                // SAFETY: all parts have come to the gate, and shares do not overlap.
+                unsafe {
+                    products.expand(isa, 0, tile, &view);
+                }
             }
         });
         y
