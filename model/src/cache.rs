@@ -1,10 +1,11 @@
 //! The paged cache of keys and values.
 //!
-//! Memory is cut into blocks of sixteen tokens. A sequence has a table of block numbers; who owns
-//! which block is the engine's business, this is only the storage. Values are kept in half
-//! precision.
+//! Memory is cut into blocks of sixteen tokens, each with the keys and values of all layers, so that
+//! the memory in use grows with the blocks in use. A sequence has a table of block numbers; who owns
+//! which block is the engine's business, this is only the storage. Values are kept in half precision.
 
 use crate::Config;
+use crate::kernels::pages::Buffer;
 
 /// Tokens in a block.
 pub const BLOCK_TOKENS: usize = 16;
@@ -13,21 +14,20 @@ pub const BLOCK_TOKENS: usize = 16;
 pub struct KvCache {
     head_dim: usize,
     kv_heads: usize,
+    layers: usize,
     blocks: usize,
-    /// Bits of the keys: (layer, block, head, head_dim, token), so that sixteen tokens' scores are
-    /// computed side by side.
-    keys: Vec<u16>,
-    /// Bits of the values: (layer, block, head, token, head_dim).
-    values: Vec<u16>,
+    /// Bits of (block, layer, keys and values, head): keys are (head_dim, token), so that sixteen
+    /// tokens' scores are computed side by side, values (token, head_dim).
+    halves: Buffer<u16>,
 }
 
 impl KvCache {
     /// A cache of `blocks` blocks. Memory is taken from the system as blocks are first written.
     #[must_use]
     pub fn new(config: &Config, blocks: usize) -> Self {
-        let len = config.layers * blocks * config.kv_heads * config.head_dim * BLOCK_TOKENS;
-        let (keys, values) = (vec![0; len], vec![0; len]);
-        Self { head_dim: config.head_dim, kv_heads: config.kv_heads, blocks, keys, values }
+        let Config { layers, kv_heads, head_dim, .. } = *config;
+        let halves = Buffer::zeroed(blocks * Self::block_bytes(config) / size_of::<u16>());
+        Self { head_dim, kv_heads, layers, blocks, halves }
     }
 
     /// Number of blocks.
@@ -49,26 +49,33 @@ impl KvCache {
     /// If there is no such block.
     pub fn copy_block(&mut self, from: usize, to: usize) {
         assert!(from < self.blocks && to < self.blocks, "a block of the cache");
-        let len = self.kv_heads * self.head_dim * BLOCK_TOKENS;
-        for values in [&mut self.keys, &mut self.values] {
-            for layer in values.chunks_exact_mut(len * self.blocks) {
-                layer.copy_within(from * len..(from + 1) * len, to * len);
-            }
-        }
+        let len = self.layers * 2 * self.kv_heads * self.head_len();
+        self.halves.copy_within(from * len..(from + 1) * len, to * len);
     }
 
-    const fn head(&self, layer: usize, block: usize, head: usize) -> usize {
-        ((layer * self.blocks + block) * self.kv_heads + head) * self.head_dim * BLOCK_TOKENS
+    /// Keys or values of one head in a block.
+    const fn head_len(&self) -> usize {
+        self.head_dim * BLOCK_TOKENS
+    }
+
+    /// Where the keys of a head in a block begin.
+    const fn keys_at(&self, layer: usize, block: usize, head: usize) -> usize {
+        ((block * self.layers + layer) * 2 * self.kv_heads + head) * self.head_len()
+    }
+
+    /// Where the values of a head in a block begin.
+    const fn values_at(&self, layer: usize, block: usize, head: usize) -> usize {
+        self.keys_at(layer, block, self.kv_heads + head)
     }
 
     /// The keys of a head in a block: (head_dim, token).
     pub(crate) fn keys(&self, layer: usize, block: usize, head: usize) -> &[u16] {
-        &self.keys[self.head(layer, block, head)..][..self.head_dim * BLOCK_TOKENS]
+        &self.halves[self.keys_at(layer, block, head)..][..self.head_len()]
     }
 
     /// The values of a head in a block: (token, head_dim).
     pub(crate) fn values(&self, layer: usize, block: usize, head: usize) -> &[u16] {
-        &self.values[self.head(layer, block, head)..][..self.head_dim * BLOCK_TOKENS]
+        &self.halves[self.values_at(layer, block, head)..][..self.head_len()]
     }
 
     /// Stores the keys and values, bits of (kv_heads * head_dim) each, of the token at `slot` of
@@ -82,10 +89,11 @@ impl KvCache {
     ) {
         let dim = self.head_dim;
         for (head, (k, v)) in k.chunks_exact(dim).zip(v.chunks_exact(dim)).enumerate() {
-            let start = self.head(layer, block, head);
-            let keys = self.keys[start + slot..].iter_mut().step_by(BLOCK_TOKENS);
+            let start = self.keys_at(layer, block, head);
+            let keys = self.halves[start + slot..].iter_mut().step_by(BLOCK_TOKENS);
             keys.zip(k).for_each(|(key, k)| *key = *k);
-            self.values[start + slot * dim..][..dim].copy_from_slice(v);
+            let start = self.values_at(layer, block, head);
+            self.halves[start + slot * dim..][..dim].copy_from_slice(v);
         }
     }
 }

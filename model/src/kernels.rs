@@ -11,6 +11,7 @@ pub mod lanes;
 pub mod linear;
 pub mod low_rank;
 pub mod packed;
+pub(crate) mod pages;
 pub mod panels;
 pub mod pool;
 mod quantised;

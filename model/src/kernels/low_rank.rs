@@ -13,6 +13,7 @@ use half::f16;
 use super::Isa;
 use super::disjoint::DisjointRows;
 use super::lanes::LANES;
+use super::pages::Stored;
 use super::pool::share;
 use crate::Rows;
 
@@ -26,9 +27,9 @@ pub struct Factors {
     inputs: usize,
     outputs: usize,
     /// Bits of A: (rank, inputs).
-    a: Vec<u16>,
+    a: Stored<u16>,
     /// Bits of B: for each sixteen outputs (rank, 16), filled up with zeros.
-    b: Vec<u16>,
+    b: Stored<u16>,
 }
 
 impl Factors {
@@ -47,8 +48,8 @@ impl Factors {
                 tiled.extend((0..LANES).map(value));
             }
         }
-        let a = a.iter().map(|value| value.to_bits()).collect();
-        Self { rank, inputs, outputs, a, b: tiled }
+        let a: Vec<u16> = a.iter().map(|value| value.to_bits()).collect();
+        Self { rank, inputs, outputs, a: Stored::new(&a), b: Stored::new(&tiled) }
     }
 
     /// Rows of A and columns of B.
@@ -71,7 +72,7 @@ impl Factors {
 
     /// Memory of both.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         (self.a.len() + self.b.len()) * size_of::<u16>()
     }
 }
@@ -149,7 +150,8 @@ impl<'a> Products<'a> {
             if ranks.is_empty() {
                 return;
             }
-            next.into_iter().for_each(|next| fetch(&next.factors.a[..AHEAD.min(next.factors.a.len())]));
+            next.into_iter()
+                .for_each(|next| fetch(&next.factors.a[..AHEAD.min(next.factors.a.len())]));
             let row = x.row(job.row);
             let a = &job.factors.a[(ranks.start - job.first) * row.len()..];
             // SAFETY: shares do not overlap, and the slice ends here.
@@ -180,13 +182,7 @@ impl<'a> Products<'a> {
     /// # Panics
     /// If an update's outputs do not fit `y`.
     #[expect(unsafe_code, reason = "reads what other parts wrote, and writes this part's columns")]
-    pub(super) unsafe fn expand(
-        &self,
-        isa: Isa,
-        matrix: usize,
-        tile: usize,
-        y: &DisjointRows<'_>,
-    ) {
+    pub(super) unsafe fn expand(&self, isa: Isa, matrix: usize, tile: usize, y: &DisjointRows<'_>) {
         for job in self.of(matrix) {
             let Factors { rank, outputs, ref b, .. } = *job.factors;
             let columns = tile * LANES..outputs.min((tile + 1) * LANES);

@@ -7,6 +7,8 @@
 
 use half::f16;
 
+use super::pages::{Plain, Stored};
+
 /// Outputs in a tile.
 pub const TILE: usize = 16;
 /// Inputs that share a scale.
@@ -18,6 +20,10 @@ pub(crate) const QUAD: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub(crate) struct Line(pub(crate) [u8; 64]);
+
+#[expect(unsafe_code, reason = "says what the type is")]
+// SAFETY: any bytes are a line, which is aligned to its own size.
+unsafe impl Plain for Line {}
 
 /// How the weights of a matrix are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,13 +89,13 @@ pub struct PackedMatrix {
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
     /// Integer weights: (tile, group, line).
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Stored<Line>,
     /// Bits of the scales: (tile, group, output in tile).
-    pub(crate) scales: Vec<[u16; TILE]>,
+    pub(crate) scales: Stored<[u16; TILE]>,
     /// Bits of the minima, only for [`Precision::Int4Affine`]: as the scales.
-    pub(crate) minima: Vec<[u16; TILE]>,
+    pub(crate) minima: Stored<[u16; TILE]>,
     /// Weights of [`Precision::F32`]: (tile, input, output in tile).
-    pub(crate) values: Vec<[f32; TILE]>,
+    pub(crate) values: Stored<[f32; TILE]>,
 }
 
 impl PackedMatrix {
@@ -120,7 +126,15 @@ impl PackedMatrix {
                     .extend((0..precision.lines()).map(|line| pack_line(precision, line, &blocks)));
             }
         }
-        Self { precision, inputs, outputs, lines, scales, minima, values: Vec::new() }
+        Self {
+            precision,
+            inputs,
+            outputs,
+            lines: Stored::new(&lines),
+            scales: Stored::new(&scales),
+            minima: Stored::new(&minima),
+            values: Stored::new(&[]),
+        }
     }
 
     /// Packs f32 weights (outputs, inputs), row-major, rounding them to `precision`, which is
@@ -145,15 +159,14 @@ impl PackedMatrix {
                 })
             }));
         }
-        let none = Vec::new();
         Self {
             precision,
             inputs,
             outputs,
-            lines: Vec::new(),
-            scales: none,
-            minima: Vec::new(),
-            values,
+            lines: Stored::new(&[]),
+            scales: Stored::new(&[]),
+            minima: Stored::new(&[]),
+            values: Stored::new(&values),
         }
     }
 
@@ -185,7 +198,7 @@ impl PackedMatrix {
 
     /// Memory of the weights.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.lines.len() * 64
             + (self.scales.len() + self.minima.len()) * TILE * 2
             + self.values.len() * TILE * 4

@@ -104,26 +104,20 @@ fn some_values<const G: usize, const C: usize>(
     let mut sums = [[_mm512_setzero_ps(); C]; G];
     for (b, &block) in blocks.iter().enumerate() {
         let values = past.cache.values(past.layer, block as usize, past.kv_head);
-        let count = past.tokens_in(b);
-        assert!(
-            values.len() >= count * dim && dim >= (first + C) * LANES,
-            "values of a whole head"
-        );
-        let ahead = blocks.get(b + 2).map_or(values, |ahead| {
-            past.cache.values(past.layer, *ahead as usize, past.kv_head)
-        });
-        for token in 0..count {
+        assert!(dim >= (first + C) * LANES, "values of a whole head");
+        let ahead = blocks.get(b + 2).map_or(block, |ahead| *ahead);
+        let ahead = past.cache.values(past.layer, ahead as usize, past.kv_head).chunks_exact(dim);
+        let tokens = values.chunks_exact(dim).zip(ahead).take(past.tokens_in(b));
+        for (token, (values, ahead)) in tokens.enumerate() {
             for line in 0..C / 2 {
-                // SAFETY: blocks have one size, so it is inside; and nothing is read.
-                unsafe {
-                    let at = token * dim + (first + 2 * line) * LANES;
-                    _mm_prefetch::<_MM_HINT_T0>(ahead.as_ptr().add(at).cast());
-                }
+                // SAFETY: inside the token's row; and nothing is read.
+                let line = unsafe { ahead.as_ptr().add((first + 2 * line) * LANES) };
+                _mm_prefetch::<_MM_HINT_T0>(line.cast());
             }
             let mut v = [_mm512_setzero_ps(); C];
             for (c, v) in v.iter_mut().enumerate() {
-                // SAFETY: the sixteen halves are inside the token's row, which is in the block.
-                *v = unsafe { widen(values.as_ptr().add(token * dim + (first + c) * LANES)) };
+                // SAFETY: the sixteen halves are inside the token's row.
+                *v = unsafe { widen(values.as_ptr().add((first + c) * LANES)) };
             }
             for (g, sums) in sums.iter_mut().enumerate() {
                 let weight = _mm512_set1_ps(scores[g * blocks.len() + b][token]);

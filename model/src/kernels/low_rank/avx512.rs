@@ -20,8 +20,8 @@ fn dot(a: &[u16], x: &[f32]) -> f32 {
     let whole = x.len().min(a.len()) / LANES * LANES;
     let mut acc = _mm512_setzero_ps();
     for at in (0..whole).step_by(LANES) {
-        // SAFETY: a hint, which reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(a.as_ptr().wrapping_add(at + AHEAD).cast()) };
+        // A hint, which reads nothing.
+        _mm_prefetch::<_MM_HINT_T0>(a.as_ptr().wrapping_add(at + AHEAD).cast());
         // SAFETY: sixteen values from `at` on are inside both slices.
         acc = unsafe {
             _mm512_fmadd_ps(widen(a.as_ptr().add(at)), _mm512_loadu_ps(x.as_ptr().add(at)), acc)
