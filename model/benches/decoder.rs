@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p model --bench decoder`. The model is fetched if it is not there yet.
 
+#![expect(clippy::expect_used, reason = "a bench without its model cannot go on")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 
