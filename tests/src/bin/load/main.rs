@@ -9,6 +9,7 @@
 
 mod dialect;
 mod mix;
+mod pause;
 mod plan;
 mod process;
 mod prompt;
@@ -24,6 +25,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Parser;
 
 use mix::Mix;
+use pause::Paused;
 use plan::Plan;
 use report::{Report, Row};
 use target::{Named, Target};
@@ -35,7 +37,8 @@ struct Arguments {
     /// A server, such as lethe=http://127.0.0.1:8080. The first is compared with each of the others.
     #[arg(long = "target", value_name = "NAME=URL", required = true)]
     targets: Vec<Named<String>>,
-    /// A server's process: its resident memory is read, with that of its children.
+    /// A server's process: its resident memory is read, with that of its children, and it stands still
+    /// while it is another's turn.
     #[arg(long = "process", value_name = "NAME=PID")]
     processes: Vec<Named<u32>>,
     /// Requests at the same time.
@@ -106,6 +109,8 @@ fn measure(
             let index = (round + place) % targets.len();
             let target = &targets[index];
             let Some(requests) = plan.requests(target, streams, mix, round)? else { continue };
+            let others = targets.iter().filter(|other| other.name != target.name);
+            let _paused = Paused::new(others.filter_map(|other| other.process))?;
             let turn = turn::take(target, &requests)
                 .with_context(|| format!("{}, {streams} streams, {mix}", target.name))?;
             if round >= arguments.warm_up {

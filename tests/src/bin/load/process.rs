@@ -1,20 +1,27 @@
-//! How much memory a process holds.
+//! Processes, with all that they started, and how much memory they hold.
 
 use std::fs;
 
 use anyhow::Context as _;
 
+/// A process and all that it started.
+pub(crate) fn tree(process: u32) -> anyhow::Result<Vec<u32>> {
+    let mut all = vec![process];
+    for child in children(process).with_context(|| format!("process {process} is not there"))? {
+        all.extend(tree(child).unwrap_or_default());
+    }
+    Ok(all)
+}
+
 /// Resident bytes of a process and of all that it started. Pages that processes share count for
 /// each of them.
 pub(crate) fn resident_bytes(process: u32) -> anyhow::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))
-        .with_context(|| format!("process {process} is not there"))?;
-    // A process that has ended and is not waited for yet has no such line.
-    let mut bytes = status.lines().find_map(resident).unwrap_or(0);
-    for child in children(process)? {
-        bytes += resident_bytes(child).unwrap_or(0);
-    }
-    Ok(bytes)
+    // A process that has ended and is not waited for yet holds nothing.
+    let bytes = |process| {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        status.lines().find_map(resident)
+    };
+    Ok(tree(process)?.into_iter().filter_map(bytes).sum())
 }
 
 /// `VmRSS:     1024 kB`

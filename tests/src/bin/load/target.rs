@@ -46,7 +46,9 @@ impl Target {
     /// Finds out which server this is, and which model and adapters it has.
     pub(crate) fn open(named: &Named<String>) -> anyhow::Result<Self> {
         let root = named.value.trim_end_matches('/');
-        let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
+        // A server that stood still may have closed a connection that was kept.
+        let config = Agent::config_builder().max_idle_connections(0);
+        let config = config.http_status_as_error(false).max_redirects(0);
         let agent: Agent = config.build().into();
         let get = |path: &str| get(&agent, &format!("{root}{path}"));
         let dialect = Dialect::of(&get)?;
