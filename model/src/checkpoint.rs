@@ -150,6 +150,9 @@ pub trait Checkpoint: Send + Sync {
     /// # Errors
     /// [`CheckpointError::Io`] if a file cannot be read.
     fn fingerprint(&self) -> Result<String, CheckpointError>;
+
+    /// Gives memory back that only sped up reading; weights can still be read.
+    fn release(&self) {}
 }
 
 /// Opens a GGUF file, or a folder with `config.json` and safetensors files.

@@ -118,7 +118,8 @@ impl Model {
         self.template.as_ref().ok_or(TemplateError::Missing)
     }
 
-    /// The decoder for serving on a CPU.
+    /// The decoder for serving on a CPU. It holds its own copy of the weights, so that the memory
+    /// with which they were read is given back.
     ///
     /// # Errors
     /// [`CheckpointError`] if a weight is missing or has the wrong shape.
@@ -127,7 +128,9 @@ impl Model {
         precision: ServedPrecision,
         pool: Arc<Pool>,
     ) -> Result<PackedDecoder, CheckpointError> {
-        PackedDecoder::load(&*self.checkpoint, precision, pool)
+        let decoder = PackedDecoder::load(&*self.checkpoint, precision, pool);
+        self.checkpoint.release();
+        decoder
     }
 
     /// The decoder for evaluation and training.

@@ -119,6 +119,10 @@ impl Checkpoint for GgufModel {
         })))
     }
 
+    fn release(&self) {
+        mapping::release(&self.file);
+    }
+
     fn fingerprint(&self) -> Result<String, CheckpointError> {
         Ok(format!("sha256:{}", hex::lower(&Sha256::digest(&self.file))))
     }

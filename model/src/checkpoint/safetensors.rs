@@ -111,6 +111,10 @@ impl Checkpoint for SafetensorsModel {
         Ok(None)
     }
 
+    fn release(&self) {
+        self.files.iter().for_each(|(_, map)| mapping::release(map));
+    }
+
     fn fingerprint(&self) -> Result<String, CheckpointError> {
         let mut digest = Sha256::new();
         if let [(_, only)] = &self.files[..] {
