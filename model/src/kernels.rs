@@ -6,6 +6,8 @@
 //! for bit, and none of them mixes rows: a row's result never depends on the batch around it.
 
 pub(crate) mod attention;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub mod elementwise;
 pub mod lanes;
 pub mod linear;

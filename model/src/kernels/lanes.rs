@@ -10,6 +10,10 @@ pub const LANES: usize = 16;
 /// Sixteen values.
 pub type Lanes = [f32; LANES];
 
+/// 1.5 * 2^23: neighbouring numbers are 1 apart from here on, so that adding it to a value far below
+/// rounds to the nearest integer, ties to even, and leaves that in the low bits.
+pub(crate) const ROUNDING: f32 = 12_582_912.0;
+
 /// Sixteen copies of `value`.
 #[inline(always)]
 #[must_use]
@@ -160,15 +164,12 @@ pub fn scale(a: &Lanes, b: f32) -> Lanes {
 pub fn exp(x: &Lanes) -> Lanes {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    // From 1.5 * 2^23 on, neighbouring numbers are 1 apart: the addition rounds, and the low bits
-    // are the integer's.
-    const SHIFT: f32 = 12_582_912.0;
     let mut out = splat(0.0);
     for i in 0..LANES {
         let high = if x[i] > 88.0 { 88.0 } else { x[i] };
         let clamped = if high < -87.0 { -87.0 } else { high };
-        let shifted = clamped * std::f32::consts::LOG2_E + SHIFT;
-        let n = shifted - SHIFT;
+        let shifted = clamped * std::f32::consts::LOG2_E + ROUNDING;
+        let n = shifted - ROUNDING;
         let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, clamped));
         let mut p = 1.987_569_1e-4_f32;
         p = p.mul_add(r, 1.398_199_9e-3);

@@ -96,10 +96,7 @@ fn quantise_group(group: &[f32; GROUP]) -> ([i8; GROUP], f32, i32) {
 /// The nearest integer, ties to even, of a value in a byte's range; of what is no number, some byte.
 #[inline(always)]
 fn round(value: f32) -> i8 {
-    // From 1.5 * 2^23 on, neighbouring numbers are 1 apart: the addition rounds, and the low byte is
-    // the integer's.
-    const SHIFT: f32 = 12_582_912.0;
-    (value + SHIFT).to_bits().to_le_bytes()[0].cast_signed()
+    (value + lanes::ROUNDING).to_bits().to_le_bytes()[0].cast_signed()
 }
 
 #[cfg(test)]

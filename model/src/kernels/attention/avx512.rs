@@ -5,6 +5,7 @@
 
 use std::arch::x86_64::*;
 
+use super::super::avx512::widen;
 use super::super::lanes::{LANES, Lanes};
 use super::Past;
 
@@ -134,15 +135,4 @@ fn some_values<const G: usize, const C: usize>(
             unsafe { _mm512_storeu_ps(out.as_mut_ptr(), sum) };
         }
     }
-}
-
-/// Sixteen halves as floats.
-///
-/// # Safety
-/// Sixteen values can be read from `half` on.
-#[target_feature(enable = "avx512f")]
-#[inline]
-unsafe fn widen(half: *const u16) -> __m512 {
-    // SAFETY: the caller's promise.
-    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(half.cast()) })
 }

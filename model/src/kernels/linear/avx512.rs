@@ -4,6 +4,7 @@
 
 use std::arch::x86_64::*;
 
+use super::super::avx512::widen;
 use super::super::lanes::Lanes;
 use super::super::packed::{GROUP, Line, PackedMatrix, Precision, QUAD};
 use super::super::quantised::QuantisedRows;
@@ -74,7 +75,8 @@ fn accumulate<const R: usize, const FOUR: bool, const AFFINE: bool>(
     let mut acc = [_mm512_setzero_ps(); R];
     for group in 0..groups {
         let quads = unpack::<FOUR>(&weights[group * lines..][..lines]);
-        let scale = widen(&scales[group]);
+        // SAFETY: sixteen scales.
+        let scale = unsafe { widen(scales[group].as_ptr()) };
         unrolled!(r in 0..R => {
             let at = first + r * groups + group;
             // SAFETY: at < first + R * groups, which was checked above.
@@ -93,7 +95,9 @@ fn accumulate<const R: usize, const FOUR: bool, const AFFINE: bool>(
             if AFFINE {
                 #[expect(clippy::cast_precision_loss, reason = "at most 32 * 127")]
                 let total = _mm512_set1_ps(sum as f32 * x_scale);
-                acc[r] = _mm512_fmadd_ps(widen(&minima[group]), total, acc[r]);
+                // SAFETY: sixteen minima.
+                let minima = unsafe { widen(minima[group].as_ptr()) };
+                acc[r] = _mm512_fmadd_ps(minima, total, acc[r]);
             }
         });
     }
@@ -125,12 +129,4 @@ fn unpack<const FOUR: bool>(lines: &[Line]) -> [__m512i; QUADS] {
         }
     }
     quads
-}
-
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn widen(half: &[u16; 16]) -> __m512 {
-    // SAFETY: 32 bytes, and the load needs no alignment.
-    let bits = unsafe { _mm256_loadu_si256(half.as_ptr().cast()) };
-    _mm512_cvtph_ps(bits)
 }

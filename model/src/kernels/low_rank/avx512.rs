@@ -4,6 +4,7 @@
 
 use std::arch::x86_64::*;
 
+use super::super::avx512::widen;
 use super::super::lanes::{self, LANES};
 use super::{AHEAD, padded, portable};
 
@@ -57,15 +58,4 @@ pub(super) fn add_scaled(t: &[f32], b: &[u16], y: &mut [f32]) {
         }
     }
     portable::add_scaled(t, &b[tiles.len() * width..], tail);
-}
-
-/// Sixteen halves as floats.
-///
-/// # Safety
-/// Sixteen values can be read from `half` on.
-#[target_feature(enable = "avx512f")]
-#[inline]
-unsafe fn widen(half: *const u16) -> __m512 {
-    // SAFETY: the caller's promise.
-    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(half.cast()) })
 }
