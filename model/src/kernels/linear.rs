@@ -17,12 +17,9 @@ use super::lanes::{self, Lanes};
 use super::low_rank::{Products, Update};
 use super::packed::{PackedMatrix, Precision, TILE};
 use super::pool::{Gate, Pool, share};
-use super::quantised::QuantisedRows;
+use super::quantised::{PANEL, PanelGroup, QuantisedRows};
 use super::{Isa, per_isa};
 use crate::Rows;
-
-/// Rows that go through a tile together, so that its weights are read once for all of them.
-const BLOCK_ROWS: usize = 8;
 
 /// `y = x W^T` for each matrix, and its updates of some rows: `x` (rows, inputs) gives (rows,
 /// outputs) a matrix.
@@ -105,12 +102,12 @@ fn run_tile(
     let rows = x.0.len();
     let mut row = 0;
     while row < rows {
-        let count = (rows - row).min(BLOCK_ROWS);
-        let mut out = [lanes::splat(0.0); BLOCK_ROWS];
+        let count = (rows - row).min(PANEL);
+        let mut out = [lanes::splat(0.0); PANEL];
         match matrix.precision {
             Precision::F32 => float_tile(isa, matrix, tile, (x.0, row), &mut out[..count]),
             Precision::Int4 | Precision::Int4Affine | Precision::Int8 => {
-                integer_tile(isa, matrix, tile, (x.1, row), &mut out[..count]);
+                integer_tile(isa, matrix, tile, x.1.panel(row / PANEL), &mut out[..count]);
             }
         }
         for (i, lanes) in out[..count].iter().enumerate() {
@@ -138,15 +135,9 @@ fn float_body(matrix: &PackedMatrix, tile: usize, (x, first): (&Rows, usize), ou
     }
 }
 
-/// A tile of integer weights for `out.len()` rows from row `x.1` on.
+/// A tile of integer weights for the first `out.len()` rows of a panel.
 #[expect(unsafe_code, reason = "calls the copy whose features were detected")]
-fn integer_tile(
-    isa: Isa,
-    m: &PackedMatrix,
-    tile: usize,
-    x: (&QuantisedRows, usize),
-    out: &mut [Lanes],
-) {
+fn integer_tile(isa: Isa, m: &PackedMatrix, tile: usize, x: &[PanelGroup], out: &mut [Lanes]) {
     match isa.min(Isa::detect()) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: never above what `detect` found.

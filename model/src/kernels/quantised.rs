@@ -1,73 +1,88 @@
 //! Activations rounded to 8 bits, in groups of 32 that share a scale.
 
 use super::lanes::{self, LANES};
-use super::packed::GROUP;
+use super::packed::{GROUP, QUAD};
 use super::pool::Pool;
 use super::{Isa, per_isa};
 use crate::Rows;
 
+/// Rows that lie side by side: with that many, a tile's sums and products fit the registers.
+pub(crate) const PANEL: usize = 8;
+
+/// A group of the rows of a panel, as a tile of weights meets it. What lies beyond the last row or
+/// input is 0.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PanelGroup {
+    /// (quad, row, 4).
+    pub(crate) values: [[[i8; QUAD]; PANEL]; GROUP / QUAD],
+    /// A row's values stand for so much each.
+    pub(crate) scales: [f32; PANEL],
+    /// The sum of a row's values.
+    pub(crate) sums: [i32; PANEL],
+    /// The same times the scale.
+    pub(crate) totals: [f32; PANEL],
+}
+
 /// Activation rows rounded to 8 bits.
 #[derive(Debug, Default)]
 pub(crate) struct QuantisedRows {
-    /// (row, group, 32).
-    pub(crate) values: Vec<[i8; GROUP]>,
-    /// (row, group).
-    pub(crate) scales: Vec<f32>,
-    /// The sum of a group's values: (row, group).
-    pub(crate) sums: Vec<i32>,
+    groups: usize,
+    /// (panel, group).
+    panels: Vec<PanelGroup>,
 }
 
 impl QuantisedRows {
-    /// Rounds `x`; a row's last group is filled up with zeros.
+    /// Rounds `x`.
     pub(crate) fn new(pool: &Pool, isa: Isa, x: &Rows) -> Self {
-        let groups = x.width().div_ceil(GROUP);
-        let len = x.len() * groups;
-        let mut rows =
-            Self { values: vec![[0; GROUP]; len], scales: vec![0.0; len], sums: vec![0; len] };
-        let piece = pool.piece(x.len());
-        let values = rows.values.chunks_mut(piece * groups);
-        let scales =
-            rows.scales.chunks_mut(piece * groups).zip(rows.sums.chunks_mut(piece * groups));
-        let pieces = x.values().chunks(piece * x.width()).zip(values.zip(scales));
-        pool.each(pieces, |(x_values, (values, (scales, sums)))| {
-            quantise(isa, x_values, x.width(), values, scales, sums);
-        });
-        rows
+        let (width, groups) = (x.width(), x.width().div_ceil(GROUP));
+        let count = x.len().div_ceil(PANEL);
+        let mut panels = vec![PanelGroup::default(); count * groups];
+        let piece = count.div_ceil(pool.parts()).max(1);
+        let pieces =
+            x.values().chunks(piece * PANEL * width).zip(panels.chunks_mut(piece * groups));
+        pool.each(pieces, |(x, panels)| quantise(isa, x, width, panels));
+        Self { groups, panels }
+    }
+
+    /// The groups of panel number `panel`.
+    pub(crate) fn panel(&self, panel: usize) -> &[PanelGroup] {
+        &self.panels[panel * self.groups..][..self.groups]
     }
 }
 
 per_isa! {
-    /// Rounds rows of that width; the rest are (row, group).
-    fn quantise(
-        x: &[f32],
-        width: usize,
-        values: &mut [[i8; GROUP]],
-        scales: &mut [f32],
-        sums: &mut [i32],
-    ) = quantise_body
+    /// Rounds rows of that width to panels.
+    fn quantise(x: &[f32], width: usize, panels: &mut [PanelGroup]) = quantise_body
 }
 
 #[inline(always)]
-fn quantise_body(
-    x: &[f32],
-    width: usize,
-    values: &mut [[i8; GROUP]],
-    scales: &mut [f32],
-    sums: &mut [i32],
-) {
+fn quantise_body(x: &[f32], width: usize, panels: &mut [PanelGroup]) {
     let groups = width.div_ceil(GROUP);
-    let rows = x.chunks_exact(width).zip(values.chunks_exact_mut(groups));
-    let scales = scales.chunks_exact_mut(groups).zip(sums.chunks_exact_mut(groups));
-    for ((x, values), (scales, sums)) in rows.zip(scales) {
-        let (whole, rest) = x.as_chunks::<GROUP>();
-        for (i, group) in whole.iter().enumerate() {
-            (values[i], scales[i], sums[i]) = quantise_group(group);
+    for (rows, panel) in x.chunks(PANEL * width).zip(panels.chunks_exact_mut(groups)) {
+        for (row, x) in rows.chunks_exact(width).enumerate() {
+            let (whole, rest) = x.as_chunks::<GROUP>();
+            for (group, x) in panel.iter_mut().zip(whole) {
+                group.set(row, quantise_group(x));
+            }
+            if !rest.is_empty() {
+                let mut x = [0.0; GROUP];
+                x[..rest.len()].copy_from_slice(rest);
+                panel[whole.len()].set(row, quantise_group(&x));
+            }
         }
-        if !rest.is_empty() {
-            let mut group = [0.0; GROUP];
-            group[..rest.len()].copy_from_slice(rest);
-            (values[whole.len()], scales[whole.len()], sums[whole.len()]) = quantise_group(&group);
+    }
+}
+
+impl PanelGroup {
+    #[inline(always)]
+    #[expect(clippy::cast_precision_loss, reason = "at most 32 * 127")]
+    fn set(&mut self, row: usize, (values, scale, sum): ([i8; GROUP], f32, i32)) {
+        for (quads, value) in self.values.iter_mut().zip(values.as_chunks::<QUAD>().0) {
+            quads[row] = *value;
         }
+        self.scales[row] = scale;
+        self.sums[row] = sum;
+        self.totals[row] = sum as f32 * scale;
     }
 }
 
@@ -106,19 +121,22 @@ mod tests {
 
     #[test]
     fn values_are_the_nearest_multiples_of_the_scale_in_every_instruction_set() {
-        let x = Noise::new(2).rows(5, 72);
+        let x = Noise::new(2).rows(11, 72);
         for (isa, parts) in Isa::available().into_iter().flat_map(|isa| [(isa, 1), (isa, 3)]) {
             let rows = QuantisedRows::new(&Pool::new(parts), isa, &x);
-            for (at, values) in rows.values.iter().enumerate() {
-                let part = &x.row(at / 3)[at % 3 * GROUP..72.min((at % 3 + 1) * GROUP)];
+            for (row, index) in (0..11).flat_map(|row| (0..3).map(move |index| (row, index))) {
+                let part = &x.row(row)[index * GROUP..72.min((index + 1) * GROUP)];
                 let largest = part.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
-                assert_eq!(rows.scales[at], largest / 127.0);
+                let (group, row) = (&rows.panel(row / PANEL)[index], row % PANEL);
+                let values: Vec<i8> = group.values.iter().flat_map(|quad| quad[row]).collect();
                 for (value, x) in values.iter().zip(part) {
                     let want = (x * (127.0 / largest)).round_ties_even();
-                    assert_eq!(f32::from(*value), want, "{isa:?} {at}");
+                    assert_eq!(f32::from(*value), want, "{isa:?} {row} {index}");
                 }
                 assert!(values[part.len()..].iter().all(|v| *v == 0));
-                assert_eq!(rows.sums[at], values.iter().map(|v| i32::from(*v)).sum::<i32>());
+                let sum = values.iter().map(|v| i32::from(*v)).sum::<i32>();
+                assert_eq!((group.scales[row], group.sums[row]), (largest / 127.0, sum));
+                assert_eq!(group.totals[row], sum as f32 * (largest / 127.0));
             }
         }
     }

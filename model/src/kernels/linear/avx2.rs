@@ -6,36 +6,28 @@ use std::arch::x86_64::*;
 
 use super::super::lanes::Lanes;
 use super::super::packed::{GROUP, Line, PackedMatrix, Precision, QUAD};
-use super::super::quantised::QuantisedRows;
+use super::super::quantised::PanelGroup;
 
 const QUADS: usize = GROUP / QUAD;
 
 /// As `portable::tile`, bit for bit.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn tile(
-    m: &PackedMatrix,
-    tile: usize,
-    (x, first): (&QuantisedRows, usize),
-    out: &mut [Lanes],
-) {
-    let (groups, lines) = (m.groups(), m.precision.lines());
+pub(super) fn tile(m: &PackedMatrix, tile: usize, x: &[PanelGroup], out: &mut [Lanes]) {
+    let lines = m.precision.lines();
     let affine = m.precision == Precision::Int4Affine;
-    for (r, out) in out.iter_mut().enumerate() {
+    for (row, out) in out.iter_mut().enumerate() {
         let mut acc = [_mm256_setzero_ps(); 2];
-        for group in 0..groups {
-            let (at, weights) = ((first + r) * groups + group, tile * groups + group);
-            let (x_scale, sum) = (x.scales[at], x.sums[at]);
-            let start = -m.precision.offset() * sum;
-            let dots = dots(&m.lines[weights * lines..][..lines], &x.values[at], start);
+        for (group, x) in x.iter().enumerate() {
+            let weights = tile * m.groups() + group;
+            let dots = dots(m, &m.lines[weights * lines..][..lines], x, row);
             let scale = widen(&m.scales[weights]);
             for half in 0..2 {
-                let step = _mm256_mul_ps(scale[half], _mm256_set1_ps(x_scale));
+                let step = _mm256_mul_ps(scale[half], _mm256_set1_ps(x.scales[row]));
                 acc[half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[half]), step, acc[half]);
             }
             if affine {
                 let minima = widen(&m.minima[weights]);
-                #[expect(clippy::cast_precision_loss, reason = "at most 32 * 127")]
-                let total = _mm256_set1_ps(sum as f32 * x_scale);
+                let total = _mm256_set1_ps(x.totals[row]);
                 for half in 0..2 {
                     acc[half] = _mm256_fmadd_ps(minima[half], total, acc[half]);
                 }
@@ -48,16 +40,15 @@ pub(super) fn tile(
     }
 }
 
-/// Sixteen dot products of a group, outputs in order, each begun at `start`.
+/// Sixteen dot products of a group and a row, outputs in order.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn dots(lines: &[Line], values: &[i8; GROUP], start: i32) -> [__m256i; 2] {
+fn dots(m: &PackedMatrix, lines: &[Line], x: &PanelGroup, row: usize) -> [__m256i; 2] {
     // Four outputs a register, two partial sums each.
     let mut partial = [_mm256_setzero_si256(); 4];
     let low = _mm_set1_epi8(0x0f);
     for quad in 0..QUADS {
-        // SAFETY: quad < 8, so the four bytes are inside the 32 of the group.
-        let bytes = unsafe { values.as_ptr().add(quad * QUAD).cast::<i32>().read_unaligned() };
+        let bytes = i32::from_ne_bytes(x.values[quad][row].map(i8::cast_unsigned));
         let x = _mm256_cvtepi8_epi16(_mm_set1_epi32(bytes));
         let line = &lines[quad % lines.len()].0;
         for (i, partial) in partial.iter_mut().enumerate() {
@@ -70,7 +61,7 @@ fn dots(lines: &[Line], values: &[i8; GROUP], start: i32) -> [__m256i; 2] {
             *partial = _mm256_add_epi32(*partial, _mm256_madd_epi16(_mm256_cvtepu8_epi16(w), x));
         }
     }
-    let start = _mm256_set1_epi32(start);
+    let start = _mm256_set1_epi32(-m.precision.offset() * x.sums[row]);
     let join = |a, b| {
         // `hadd` works in 128-bit halves: a01 b01 a23 b23; put the pairs in order.
         let sums = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(a, b));

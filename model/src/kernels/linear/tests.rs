@@ -57,10 +57,12 @@ fn every_instruction_set_agrees_bit_for_bit() {
     let pool = Pool::new(1);
     for precision in ALL {
         let m = matrix(precision, 50, 96);
-        let x = Noise::new(3).rows(11, 96);
-        let [want] = linear(&pool, Isa::Portable, [&m], [&[]], &x);
-        for isa in Isa::available() {
-            assert_eq!(linear(&pool, isa, [&m], [&[]], &x)[0], want, "{precision:?} {isa:?}");
+        for rows in 1..=PANEL + 1 {
+            let x = Noise::new(3).rows(rows, 96);
+            let [want] = linear(&pool, Isa::Portable, [&m], [&[]], &x);
+            for isa in Isa::available() {
+                assert_eq!(linear(&pool, isa, [&m], [&[]], &x)[0], want, "{precision:?} {isa:?}");
+            }
         }
     }
 }
