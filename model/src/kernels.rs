@@ -17,6 +17,7 @@ pub(crate) mod pages;
 pub mod panels;
 pub mod pool;
 mod quantised;
+pub(crate) mod scratch;
 
 pub(crate) mod disjoint;
 

@@ -15,6 +15,7 @@ use crate::kernels::linear::linear;
 use crate::kernels::low_rank::Factors;
 use crate::kernels::packed::{PackedMatrix, Precision};
 use crate::kernels::pool::Pool;
+use crate::kernels::scratch::Scratch;
 use crate::kernels::{Isa, lanes};
 use crate::{Config, ModelError, Projection, RowDelta, Rows, Site};
 
@@ -139,7 +140,7 @@ impl PackedDecoder {
         delta: &dyn RowDelta,
     ) -> Result<Rows, ModelError> {
         let places: Vec<Place<'_>> = segments.iter().flat_map(places).collect();
-        let mut x = Rows::zeros(places.len(), self.config.hidden);
+        let mut x = Rows::unset(places.len(), self.config.hidden);
         let tokens = segments.iter().flat_map(|s| s.tokens);
         for (row, &token) in tokens.enumerate() {
             if token as usize >= self.config.vocabulary {
@@ -218,7 +219,7 @@ impl Backend for Step<'_> {
             Norm::Mlp(layer) => &self.model.layers[layer].mlp_norm,
             Norm::Final => &self.model.final_norm,
         };
-        let mut out = Rows::zeros(x.len(), x.width());
+        let mut out = Rows::unset(x.len(), x.width());
         #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
         let epsilon = self.model.config.norm_epsilon as f32;
         let (pool, isa) = (&self.model.pool, self.model.isa);
@@ -285,7 +286,7 @@ impl Step<'_> {
     /// Stores every row's key and value in the cache.
     fn remember(&mut self, layer: usize, k: &Rows, v: &Rows) {
         let [keys, values] = [k, v].map(|rows| {
-            let mut half = vec![0; rows.values().len()];
+            let mut half = Scratch::any(rows.values().len());
             elementwise::halve(self.model.isa, rows.values(), &mut half);
             half
         });
@@ -311,7 +312,7 @@ impl Step<'_> {
     )]
     fn attend_all(&self, layer: usize, q: &Rows) -> Rows {
         let Config { kv_heads, head_dim, heads, .. } = self.model.config;
-        let mut out = Rows::zeros(q.len(), heads * head_dim);
+        let mut out = Rows::unset(q.len(), heads * head_dim);
         let view = DisjointRows::new(out.values_mut(), heads * head_dim);
         let (pool, isa, group) = (&self.model.pool, self.model.isa, heads / kv_heads);
         // The heads of a group share the reading of keys, but few groups do not share out evenly.

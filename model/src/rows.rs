@@ -1,12 +1,14 @@
 //! Activations of a batch on the CPU.
 
+use crate::kernels::scratch::Scratch;
+
 /// A batch of activation rows: (rows, width) f32, row-major.
 ///
 /// A row is one token of one sequence. Operations on rows never mix them, so a row's result does
 /// not depend on the batch around it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rows {
-    values: Vec<f32>,
+    values: Scratch<f32>,
     width: usize,
 }
 
@@ -14,7 +16,13 @@ impl Rows {
     /// `rows` rows of zeros.
     #[must_use]
     pub fn zeros(rows: usize, width: usize) -> Self {
-        Self { values: vec![0.0; rows * width], width }
+        Self { values: Scratch::zeroed(rows * width), width }
+    }
+
+    /// `rows` rows of any values, which are to be written before they are read.
+    #[must_use]
+    pub(crate) fn unset(rows: usize, width: usize) -> Self {
+        Self { values: Scratch::any(rows * width), width }
     }
 
     /// How many rows.
@@ -50,7 +58,7 @@ impl Rows {
     /// If there is no such row.
     #[must_use]
     pub fn gather(&self, rows: impl ExactSizeIterator<Item = usize>) -> Self {
-        let mut gathered = Self::zeros(rows.len(), self.width);
+        let mut gathered = Self::unset(rows.len(), self.width);
         for (to, from) in rows.enumerate() {
             gathered.row_mut(to).copy_from_slice(self.row(from));
         }

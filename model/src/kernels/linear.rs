@@ -44,7 +44,7 @@ pub fn linear<const N: usize>(
     let integers = matrices.iter().any(|m| m.precision != Precision::F32);
     let quantised =
         if integers { QuantisedRows::new(pool, isa, x) } else { QuantisedRows::default() };
-    let mut outputs = matrices.map(|m| Rows::zeros(x.len(), m.outputs));
+    let mut outputs = matrices.map(|m| Rows::unset(x.len(), m.outputs));
     let mut inner = Vec::new();
     let (products, gate) = (Products::new(&updates, x, &mut inner), Gate::new(pool));
     {

@@ -3,14 +3,15 @@
 use super::lanes::{self, LANES};
 use super::packed::{GROUP, QUAD};
 use super::pool::Pool;
+use super::scratch::{self, Scratch};
 use super::{Isa, per_isa};
 use crate::Rows;
 
 /// Rows that lie side by side: with that many, a tile's sums and products fit the registers.
 pub(crate) const PANEL: usize = 8;
 
-/// A group of the rows of a panel, as a tile of weights meets it. What lies beyond the last row or
-/// input is 0.
+/// A group of the rows of a panel, as a tile of weights meets it. What lies beyond the last input
+/// is 0, beyond the last row anything.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PanelGroup {
     /// (quad, row, 4).
@@ -23,12 +24,14 @@ pub(crate) struct PanelGroup {
     pub(crate) totals: [f32; PANEL],
 }
 
+scratch::keep!(PanelGroup);
+
 /// Activation rows rounded to 8 bits.
 #[derive(Debug, Default)]
 pub(crate) struct QuantisedRows {
     groups: usize,
     /// (panel, group).
-    panels: Vec<PanelGroup>,
+    panels: Scratch<PanelGroup>,
 }
 
 impl QuantisedRows {
@@ -36,7 +39,7 @@ impl QuantisedRows {
     pub(crate) fn new(pool: &Pool, isa: Isa, x: &Rows) -> Self {
         let (width, groups) = (x.width(), x.width().div_ceil(GROUP));
         let count = x.len().div_ceil(PANEL);
-        let mut panels = vec![PanelGroup::default(); count * groups];
+        let mut panels = Scratch::any(count * groups);
         let piece = count.div_ceil(pool.parts()).max(1);
         let pieces =
             x.values().chunks(piece * PANEL * width).zip(panels.chunks_mut(piece * groups));
