@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use model::ServedPrecision;
+
 use crate::card::CardError;
 use crate::folder::{Folder, FolderError};
 use crate::lora::{LoraError, LoraFiles};
@@ -19,6 +21,8 @@ pub struct BaseModel {
     pub fingerprint: String,
     /// Its shape.
     pub config: model::Config,
+    /// How its weights are held, and its adapters' with them.
+    pub precision: ServedPrecision,
 }
 
 /// An adapter in memory. It never changes.
@@ -89,7 +93,7 @@ impl Adapter {
     ) -> Result<Self, AdapterError> {
         let files = LoraFiles::read(folder, limits)?;
         let card = read_card(folder, limits)?;
-        let kind = Kind::Lora(files.parse(&base.config, limits)?.pack()?);
+        let kind = Kind::Lora(files.parse(&base.config, limits)?.pack(base.precision)?);
         if let Some(card) = card.as_ref().filter(|card| card.kind != kind.name()) {
             return Err(AdapterError::Kind { card: card.kind, found: kind.name() });
         }

@@ -5,7 +5,7 @@
 //! the scale that a request chose and `scaling` is `alpha / r`.
 //!
 //! [`Lora`] holds the weights as they were read, in f32: for training, merging and writing.
-//! [`PackedLora`] holds them in half precision, laid out for serving.
+//! [`PackedLora`] holds them packed for serving.
 
 mod config;
 mod packed;
@@ -111,8 +111,8 @@ pub enum LoraError {
         /// What the base model needs.
         expected: usize,
     },
-    /// A value has no finite half-precision form.
-    #[error("{0} has a weight that is not finite in half precision")]
+    /// A value, or the product of the two factors' largest, is not finite.
+    #[error("{0} has weights that are not finite or too large to be multiplied")]
     NonFinite(Site),
     /// The adapter cannot be written.
     #[error("cannot write the adapter: {0}")]

@@ -8,8 +8,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use half::f16;
 use model::kernels::low_rank::{Factors, Update};
+use model::kernels::packed::Precision;
 use model::kernels::pool::Pool;
 use model::source::{DEFAULT_MODEL, ModelStore, default_home};
 use model::{
@@ -38,10 +38,10 @@ struct Adapters(Vec<Vec<Factors>>);
 impl Adapters {
     fn new(config: &Config, rows: usize) -> Self {
         let sites = || (0..config.layers).flat_map(|_| Projection::ALL);
-        let half = |count: usize| vec![f16::from_f32(1e-3); count];
         let factors = |projection| {
             let (inputs, outputs) = config.shape(projection);
-            Factors::new(RANK, &half(RANK * inputs), &half(RANK * outputs))
+            let (a, b) = (vec![1e-3; RANK * inputs], vec![1e-3; RANK * outputs]);
+            Factors::new(Precision::Int8, RANK, &a, &b).expect("finite")
         };
         Self((0..rows).map(|_| sites().map(factors).collect()).collect())
     }

@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p model`. The weights are noise: only their bytes matter.
 
+#![expect(clippy::expect_used, reason = "a bench fails where it stands")]
+
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -41,8 +43,8 @@ impl Noise {
         self.0
     }
 
-    fn half(&mut self, count: usize) -> Vec<f16> {
-        (0..count).map(|_| f16::from_f32((self.next() % 256) as f32 / 1e4)).collect()
+    fn values(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| (self.next() % 256) as f32 / 1e4).collect()
     }
 
     fn rows(&mut self, rows: usize, width: usize) -> Rows {
@@ -110,7 +112,8 @@ impl Adapter {
     fn new(noise: &mut Noise) -> Self {
         let shapes = (0..LAYERS).flat_map(|_| GROUPS.iter().copied().flatten());
         let factors = |(o, i): &(usize, usize)| {
-            Factors::new(RANK, &noise.half(RANK * i), &noise.half(RANK * o))
+            let (a, b) = (noise.values(RANK * i), noise.values(RANK * o));
+            Factors::new(Precision::Int8, RANK, &a, &b).expect("finite")
         };
         Self(shapes.map(factors).collect())
     }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use half::f16;
-use model::Site;
 use model::kernels::low_rank::Factors;
+use model::kernels::packed::Precision;
+use model::{ServedPrecision, Site};
 
 use super::{Lora, LoraError, LowRank};
 
-/// A low-rank adapter in half precision.
+/// A low-rank adapter, packed for the kernels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackedLora {
     sites: BTreeMap<Site, PackedLowRank>,
@@ -24,32 +24,32 @@ pub struct PackedLowRank {
 }
 
 impl Lora {
-    /// The same weights, rounded to half precision and laid out for serving.
+    /// The same weights packed for serving: rounded to 8 bits, or as they are for a base in f32.
     ///
     /// # Errors
-    /// [`LoraError::NonFinite`] if a weight is too large for half precision.
-    pub fn pack(&self) -> Result<PackedLora, LoraError> {
+    /// [`LoraError::NonFinite`] if weights are too large to be multiplied.
+    pub fn pack(&self, precision: ServedPrecision) -> Result<PackedLora, LoraError> {
         let sites = self
             .sites
             .iter()
             .map(|(&site, low_rank)| {
-                low_rank.pack().map(|packed| (site, packed)).ok_or(LoraError::NonFinite(site))
+                let packed = low_rank.pack(precision).ok_or(LoraError::NonFinite(site))?;
+                Ok((site, packed))
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, LoraError>>()?;
         Ok(PackedLora { sites })
     }
 }
 
 impl LowRank {
-    fn pack(&self) -> Option<PackedLowRank> {
-        let half = |values: &[f32]| values.iter().copied().map(finite_half).collect();
-        let (a, b): (Option<Vec<_>>, Option<Vec<_>>) = (half(&self.a), half(&self.b));
-        Some(PackedLowRank { scaling: self.scaling, factors: Factors::new(self.rank, &a?, &b?) })
+    fn pack(&self, precision: ServedPrecision) -> Option<PackedLowRank> {
+        let precision = match precision {
+            ServedPrecision::Auto => Precision::Int8,
+            ServedPrecision::F32 => Precision::F32,
+        };
+        let factors = Factors::new(precision, self.rank, &self.a, &self.b)?;
+        Some(PackedLowRank { scaling: self.scaling, factors })
     }
-}
-
-fn finite_half(value: f32) -> Option<f16> {
-    Some(f16::from_f32(value)).filter(|half| half.is_finite())
 }
 
 impl PackedLora {

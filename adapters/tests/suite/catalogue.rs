@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::fixture::{Draft, FINGERPRINT, card, catalogue, catalogue_within, name};
 
 /// Bytes of one fixture adapter in memory.
-const BYTES: u64 = 320;
+const BYTES: u64 = 768;
 
 /// A root with the adapters `a`, `b` and `c`, all different.
 fn root() -> TempDir {

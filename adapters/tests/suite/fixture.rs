@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use adapters::{AdapterName, BaseModel, Catalogue, CatalogueSettings, Limits};
+use model::ServedPrecision;
 use serde_json::{Map, Value, json};
 
 /// The base model that the adapters fit: two layers, hidden width 4.
@@ -158,5 +159,10 @@ pub(crate) fn catalogue_within(root: &Path, limits: Limits) -> Catalogue {
 }
 
 pub(crate) fn base() -> BaseModel {
-    BaseModel { name: "tiny".to_owned(), fingerprint: FINGERPRINT.to_owned(), config: BASE }
+    BaseModel {
+        name: "tiny".to_owned(),
+        fingerprint: FINGERPRINT.to_owned(),
+        config: BASE,
+        precision: ServedPrecision::Auto,
+    }
 }

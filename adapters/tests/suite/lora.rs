@@ -3,7 +3,8 @@
 use adapters::Limits;
 use adapters::lora::{Element, Lora, LoraError};
 use model::kernels::low_rank::Factors;
-use model::{Projection, Site};
+use model::kernels::packed::Precision;
+use model::{Projection, ServedPrecision, Site};
 use serde_json::json;
 
 use crate::fixture::{BASE, Draft, Tensor, key, noise};
@@ -114,30 +115,34 @@ fn weights_that_are_not_finite_are_refused() {
 }
 
 #[test]
-fn packing_rounds_to_half_precision_and_keeps_shapes() {
+fn packing_rounds_as_the_base_is_rounded_and_keeps_shapes() {
     let lora = Draft::new(0).parse().unwrap();
-    let packed = lora.pack().unwrap();
-    let (full, packed_query) = (&lora.sites[&QUERY], packed.site(QUERY).unwrap());
-    assert_eq!((packed_query.scaling, packed.rank()), (2.0, 2));
-    let half = |values: &[f32]| -> Vec<_> {
-        values.iter().map(|value| half::f16::from_f32(*value)).collect()
-    };
-    assert_eq!(packed_query.factors, Factors::new(2, &half(&full.a), &half(&full.b)));
-    let widths = (packed_query.factors.inputs(), packed_query.factors.outputs());
-    assert_eq!(widths, (4, 4));
-    assert_eq!(packed.site(Site::new(0, Projection::Down)), None);
-    // Two layers, each with 8 values of A at the queries and at the values; B is filled up to sixteen
-    // outputs of rank 2 at both; 2 bytes a value.
-    assert_eq!(packed.resident_bytes(), 2 * (8 + 32 + 8 + 32) * 2);
+    for (served, precision, bytes) in [
+        // A line and a scale for each sixteen rows of four inputs; A has four, B two.
+        (ServedPrecision::Auto, Precision::Int8, 2 * (64 + 32)),
+        (ServedPrecision::F32, Precision::F32, (4 + 2) * 64),
+    ] {
+        let packed = lora.pack(served).unwrap();
+        let (full, packed_query) = (&lora.sites[&QUERY], packed.site(QUERY).unwrap());
+        assert_eq!((packed_query.scaling, packed.rank()), (2.0, 2));
+        let factors = Factors::new(precision, 2, &full.a, &full.b).unwrap();
+        assert_eq!(packed_query.factors, factors);
+        let widths = (packed_query.factors.inputs(), packed_query.factors.outputs());
+        assert_eq!(widths, (4, 4));
+        assert_eq!(packed.site(Site::new(0, Projection::Down)), None);
+        // Two layers, queries and values.
+        assert_eq!(packed.resident_bytes(), 2 * 2 * bytes);
+    }
 }
 
 #[test]
-fn a_weight_too_large_for_half_precision_is_refused() {
+fn weights_too_large_to_be_multiplied_are_refused() {
     let mut draft = Draft::new(0);
-    draft.tensor(&key(0, "self_attn.q_proj", 'A')).set(0, 65504.0);
-    assert!(draft.parse().unwrap().pack().is_ok());
-    draft.tensor(&key(0, "self_attn.q_proj", 'A')).set(0, 65520.0);
-    assert!(matches!(draft.parse().unwrap().pack(), Err(LoraError::NonFinite(QUERY))));
+    draft.tensor(&key(0, "self_attn.q_proj", 'A')).set(0, 1e30);
+    assert!(draft.parse().unwrap().pack(ServedPrecision::Auto).is_ok());
+    draft.tensor(&key(0, "self_attn.q_proj", 'B')).set(0, 1e30);
+    let packed = draft.parse().unwrap().pack(ServedPrecision::Auto);
+    assert!(matches!(packed, Err(LoraError::NonFinite(QUERY))));
 }
 
 #[test]

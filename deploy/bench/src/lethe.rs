@@ -11,7 +11,7 @@ use gateway_engine::{
     Admission, Engine, Generation, Grammar, Job, Limits, LocalEngine, LocalSettings, Logprobs,
     Priority, Sampling,
 };
-use model::Model;
+use model::{Model, ServedPrecision};
 use tokio::runtime::{Builder, Runtime};
 use unlearn::seeded::{Seeded, seeded_lora};
 
@@ -31,6 +31,7 @@ impl Ours {
             name: model.name().to_owned(),
             fingerprint: model.fingerprint().to_owned(),
             config: config.clone(),
+            precision: ServedPrecision::Auto,
         };
         let root = scratch.join("adapters");
         let settings = CatalogueSettings {

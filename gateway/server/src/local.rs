@@ -34,6 +34,7 @@ pub fn load(settings: &Settings) -> anyhow::Result<Loaded> {
         name: model.name().to_owned(),
         fingerprint: model.fingerprint().to_owned(),
         config: model.checkpoint().config().clone(),
+        precision: served(settings.engine.precision),
     };
     let engine = LocalEngine::start(model, &engine_settings(settings.engine))?;
     let root = adapter_root(settings, &base.name)?;
@@ -77,11 +78,15 @@ fn engine_settings(settings: EngineSettings) -> LocalSettings {
         max_rows: settings.sequences,
         kv_bytes: settings.kv_bytes,
         context_tokens: settings.context_tokens.unwrap_or(defaults.context_tokens),
-        precision: match settings.precision {
-            Precision::Auto => ServedPrecision::Auto,
-            Precision::F32 => ServedPrecision::F32,
-        },
+        precision: served(settings.precision),
         ..defaults
+    }
+}
+
+const fn served(precision: Precision) -> ServedPrecision {
+    match precision {
+        Precision::Auto => ServedPrecision::Auto,
+        Precision::F32 => ServedPrecision::F32,
     }
 }
 

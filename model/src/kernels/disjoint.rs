@@ -25,22 +25,9 @@ impl<'a> DisjointRows<'a> {
         Self { start: values.as_mut_ptr(), rows, width, borrow: PhantomData }
     }
 
-    /// The given columns of a row, to be read.
-    ///
-    /// # Safety
-    /// While the slice lives, nothing in it may be written.
-    ///
-    /// # Panics
-    /// If the rectangle is outside the matrix.
-    pub(crate) unsafe fn read(&self, row: usize, columns: Range<usize>) -> &[f32] {
-        assert!(row < self.rows && columns.start <= columns.end && columns.end <= self.width);
-        // SAFETY: inside the borrowed slice by the assertion; not written by the caller's promise.
-        unsafe {
-            std::slice::from_raw_parts(
-                self.start.add(row * self.width + columns.start),
-                columns.end - columns.start,
-            )
-        }
+    /// Values in a row.
+    pub(crate) const fn width(&self) -> usize {
+        self.width
     }
 
     /// The given columns of a row.

@@ -17,9 +17,13 @@ use super::lanes::{self, Lanes};
 use super::low_rank::{Products, Update};
 use super::packed::{PackedMatrix, Precision, TILE};
 use super::pool::{Gate, Pool, share};
-use super::quantised::{PANEL, PanelGroup, QuantisedRows};
+use super::quantised::{self, Operand, PANEL, PanelRows};
+use super::scratch::Scratch;
 use super::{Isa, per_isa};
 use crate::Rows;
+
+/// Tiles that are computed in one go.
+pub(super) const TILES: usize = 8;
 
 /// `y = x W^T` for each matrix, and its updates of some rows: `x` (rows, inputs) gives (rows,
 /// outputs) a matrix.
@@ -30,7 +34,7 @@ use crate::Rows;
 /// If a matrix or an update has other inputs than `x` has columns, or an update other outputs than
 /// its matrix.
 #[must_use]
-#[expect(unsafe_code, reason = "each part adds updates to the columns that it computed")]
+#[expect(unsafe_code, reason = "each part writes the columns of its tiles")]
 pub fn linear<const N: usize>(
     pool: &Pool,
     isa: Isa,
@@ -38,45 +42,62 @@ pub fn linear<const N: usize>(
     updates: [&[Update<'_>]; N],
     x: &Rows,
 ) -> [Rows; N] {
-    for matrix in matrices {
-        assert_eq!(matrix.inputs, x.width(), "inputs of a matrix and columns of the rows");
-    }
-    let integers = matrices.iter().any(|m| m.precision != Precision::F32);
-    let quantised =
-        if integers { QuantisedRows::new(pool, isa, x) } else { QuantisedRows::default() };
-    let mut outputs = matrices.map(|m| Rows::unset(x.len(), m.outputs));
-    let mut inner = Vec::new();
-    let (products, gate) = (Products::new(&updates, x, &mut inner), Gate::new(pool));
+    for inputs in matrices
+        .iter()
+        .map(|m| m.inputs)
+        .chain(updates.iter().copied().flatten().map(|u| u.factors.inputs()))
     {
-        let views = outputs.each_mut().map(|y| {
-            let width = y.width();
-            DisjointRows::new(y.values_mut(), width)
-        });
-        pool.run(&|part| {
-            let own = own_tiles(&matrices, part, pool.parts());
-            if !products.is_empty() {
-                products.shrink(isa, (part, pool.parts()), x);
-                own.iter().enumerate().for_each(|(m, tiles)| products.fetch_tile(m, tiles.start));
-                gate.pass();
-            }
-            for (m, ((matrix, tiles), y)) in matrices.iter().zip(own).zip(&views).enumerate() {
-                for tile in tiles {
-                    products.fetch_tile(m, tile + 1);
-                    run_tile(isa, matrix, tile, (x, &quantised), y);
-                    // SAFETY: all parts have come to the gate, and tiles are shared out once each.
-                    unsafe { products.expand(isa, m, tile, y) };
-                }
-            }
-        });
+        assert_eq!(inputs, x.width(), "inputs of a matrix and columns of the rows");
     }
+    let rows = x.len();
+    let products = Products::new(&updates, x.len());
+    let rounds = matrices.iter().any(|m| m.precision != Precision::F32) || products.rounds();
+    let panels = if rounds { quantised::round_all(pool, isa, x) } else { Scratch::default() };
+    let (x, gate) = (Operand::new(x.width(), x.values(), &panels), Gate::new(pool));
+    let mut outputs = matrices.map(|m| Rows::unset(rows, m.outputs));
+    let views = outputs.each_mut().map(|y| {
+        let width = y.width();
+        DisjointRows::new(y.values_mut(), width)
+    });
+    pool.run(&|part| {
+        let parts = (part, pool.parts());
+        let own = own_tiles(&matrices, parts);
+        // The weights of a tile stay in the nearest cache while all panels of rows meet them.
+        let together = if rows > PANEL { 1 } else { TILES };
+        let pieces: Vec<_> = (0..N)
+            .flat_map(|m| chunks(own[m].clone(), together).map(move |tiles| (m, tiles)))
+            .collect();
+        let (before, after) = pieces.split_at(pieces.len() / 2);
+        let mut out = [lanes::splat(0.0); TILES * PANEL];
+        let mut run = |(m, tiles): &(usize, Range<usize>)| {
+            // SAFETY: tiles are shared out to parts once each.
+            unsafe { run_tiles(isa, matrices[*m], tiles, (x, rows), &mut out, &views[*m]) };
+        };
+        for (i, piece) in before.iter().enumerate() {
+            products.fetch_a(parts, (i, before.len()));
+            run(piece);
+        }
+        products.shrink(isa, parts, x);
+        gate.arrive();
+        for (i, piece) in after.iter().enumerate() {
+            products.fetch_b(&own, (i, after.len()));
+            run(piece);
+        }
+        if !products.is_empty() {
+            gate.wait();
+            for (m, (tiles, y)) in own.into_iter().zip(&views).enumerate() {
+                // SAFETY: as above.
+                unsafe { products.expand(isa, m, tiles, &mut out, y) };
+            }
+        }
+    });
     outputs
 }
 
 /// A part's share of all matrices' tiles: of each matrix a range, which may be empty.
 fn own_tiles<const N: usize>(
     matrices: &[&PackedMatrix; N],
-    part: usize,
-    parts: usize,
+    (part, parts): (usize, usize),
 ) -> [Range<usize>; N] {
     let own = share(matrices.iter().map(|m| m.tiles()).sum(), part, parts);
     let mut first = 0;
@@ -89,42 +110,92 @@ fn own_tiles<const N: usize>(
     })
 }
 
-/// One tile's outputs for every row.
-#[expect(unsafe_code, reason = "writes the columns of this tile, which no other part has")]
-fn run_tile(
+/// Some tiles' outputs, at most [`TILES`], for every row.
+///
+/// # Safety
+/// No other part has these tiles.
+#[expect(unsafe_code, reason = "writes the columns of these tiles")]
+unsafe fn run_tiles(
     isa: Isa,
     matrix: &PackedMatrix,
-    tile: usize,
-    x: (&Rows, &QuantisedRows),
+    tiles: &Range<usize>,
+    (x, rows): (Operand<'_>, usize),
+    out: &mut [Lanes; TILES * PANEL],
     y: &DisjointRows<'_>,
 ) {
-    let columns = tile * TILE..matrix.outputs.min((tile + 1) * TILE);
-    let rows = x.0.len();
-    let mut row = 0;
-    while row < rows {
-        let count = (rows - row).min(PANEL);
-        let mut out = [lanes::splat(0.0); PANEL];
-        match matrix.precision {
-            Precision::F32 => float_tile(isa, matrix, tile, (x.0, row), &mut out[..count]),
-            Precision::Int4 | Precision::Int4Affine | Precision::Int8 => {
-                integer_tile(isa, matrix, tile, x.1.panel(row / PANEL), &mut out[..count]);
-            }
-        }
-        for (i, lanes) in out[..count].iter().enumerate() {
-            // SAFETY: tiles are shared out to parts once each, and tiles do not share columns.
-            let target = unsafe { y.columns(row + i, columns.clone()) };
-            target.copy_from_slice(&lanes[..target.len()]);
-        }
-        row += count;
+    for rows in chunks(0..rows, PANEL) {
+        let out = multiply(isa, matrix, tiles.clone(), (x, rows.clone()), out);
+        // SAFETY: the caller's promise.
+        unsafe { each_row(tiles, rows, out, y, |y, lanes| y.copy_from_slice(lanes)) };
     }
 }
 
+/// Pieces of a range, of that length but the last.
+pub(super) fn chunks(range: Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>> {
+    let Range { start, end } = range;
+    (start..end).step_by(length).map(move |first| first..end.min(first + length))
+}
+
+/// Gives `work` the columns of each tile and row of `y`, and what of `out` (tile, row) is meant for
+/// them.
+///
+/// # Safety
+/// No other part has these tiles.
+#[expect(unsafe_code, reason = "writes the columns of these tiles")]
+pub(super) unsafe fn each_row(
+    tiles: &Range<usize>,
+    rows: Range<usize>,
+    out: &[Lanes],
+    y: &DisjointRows<'_>,
+    work: impl Fn(&mut [f32], &[f32]),
+) {
+    for (i, row) in rows.clone().enumerate() {
+        // SAFETY: the caller's promise, tiles do not share columns, and the slice ends here.
+        let y = unsafe { y.columns(row, tiles.start * TILE..y.width().min(tiles.end * TILE)) };
+        for (y, lanes) in y.chunks_mut(TILE).zip(out.iter().skip(i).step_by(rows.len())) {
+            work(y, &lanes[..y.len()]);
+        }
+    }
+}
+
+/// Some tiles' outputs (tile, row) for some rows of one panel, at most [`TILES`].
+pub(super) fn multiply<'a>(
+    isa: Isa,
+    matrix: &PackedMatrix,
+    tiles: Range<usize>,
+    (x, rows): (Operand<'_>, Range<usize>),
+    out: &'a mut [Lanes; TILES * PANEL],
+) -> &'a [Lanes] {
+    let out = &mut out[..tiles.len() * rows.len()];
+    match matrix.precision {
+        Precision::F32 => {
+            for (tile, out) in tiles.zip(out.chunks_exact_mut(rows.len())) {
+                float_tile(isa, matrix, tile, (x, rows.start), out);
+            }
+        }
+        Precision::Int4 | Precision::Int4Affine | Precision::Int8 => {
+            integer_tiles(isa, matrix, tiles, (x.rounded(rows.start), rows.len()), out);
+        }
+    }
+    out
+}
+
 per_isa! {
-    fn float_tile(m: &PackedMatrix, tile: usize, x: (&Rows, usize), out: &mut [Lanes]) = float_body
+    fn float_tile(
+        m: &PackedMatrix,
+        tile: usize,
+        x: (Operand<'_>, usize),
+        out: &mut [Lanes],
+    ) = float_body
 }
 
 #[inline(always)]
-fn float_body(matrix: &PackedMatrix, tile: usize, (x, first): (&Rows, usize), out: &mut [Lanes]) {
+fn float_body(
+    matrix: &PackedMatrix,
+    tile: usize,
+    (x, first): (Operand<'_>, usize),
+    out: &mut [Lanes],
+) {
     let weights = &matrix.values[tile * matrix.inputs..][..matrix.inputs];
     for (i, out) in out.iter_mut().enumerate() {
         let mut acc = lanes::splat(0.0);
@@ -135,19 +206,28 @@ fn float_body(matrix: &PackedMatrix, tile: usize, (x, first): (&Rows, usize), ou
     }
 }
 
-/// A tile of integer weights for the first `out.len()` rows of a panel.
+/// Tiles of integer weights for that many rows: `out` is (tile, row).
 #[expect(unsafe_code, reason = "calls the copy whose features were detected")]
-fn integer_tile(isa: Isa, m: &PackedMatrix, tile: usize, x: &[PanelGroup], out: &mut [Lanes]) {
-    match isa.min(Isa::detect()) {
+fn integer_tiles(
+    isa: Isa,
+    m: &PackedMatrix,
+    tiles: Range<usize>,
+    (x, rows): (PanelRows<'_>, usize),
+    out: &mut [Lanes],
+) {
+    let tile = match isa.min(Isa::detect()) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: never above what `detect` found.
-        Isa::Avx512 => unsafe { avx512::tile(m, tile, x, out) },
+        Isa::Avx512 => return unsafe { avx512::tiles(m, tiles, (x, rows), out) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Isa::Avx2 => unsafe { avx2::tile(m, tile, x, out) },
+        Isa::Avx2 => |m: &_, tile, x, out: &mut _| unsafe { avx2::tile(m, tile, x, out) },
         #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx512 | Isa::Avx2 => portable::tile(m, tile, x, out),
-        Isa::Portable => portable::tile(m, tile, x, out),
+        Isa::Avx512 | Isa::Avx2 => portable::tile,
+        Isa::Portable => portable::tile,
+    };
+    for (number, out) in tiles.zip(out.chunks_exact_mut(rows)) {
+        tile(m, number, x, out);
     }
 }
 

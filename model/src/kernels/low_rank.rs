@@ -1,80 +1,82 @@
 //! Low-rank products: what adapters add at a site, each row with its own set of them.
-
-#[cfg(target_arch = "x86_64")]
-mod avx2;
-#[cfg(target_arch = "x86_64")]
-mod avx512;
-mod portable;
+//!
+//! Both factors are packed matrices, and the kernels of the linear layers multiply them: in 8 bits,
+//! rows rounded alike, or in f32.
 
 use std::ops::Range;
-
-use half::f16;
+use std::sync::OnceLock;
 
 use super::Isa;
 use super::disjoint::DisjointRows;
-use super::lanes::LANES;
-use super::pages::Stored;
+use super::lanes::{self, Lanes};
+use super::linear::{TILES, chunks, each_row, multiply};
+use super::packed::{GROUP, PackedMatrix, Precision, TILE};
 use super::pool::share;
-use crate::Rows;
+use super::quantised::{Operand, PANEL, PanelGroup, round_rows};
 
-/// How many values of factors are asked for ahead of their use.
-const AHEAD: usize = 1024;
-
-/// The two factors of a low-rank update, in half precision, laid out as a product walks over them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The two factors of a low-rank update, packed.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Factors {
-    rank: usize,
-    inputs: usize,
-    outputs: usize,
-    /// Bits of A: (rank, inputs).
-    a: Stored<u16>,
-    /// Bits of B: for each sixteen outputs (rank, 16), filled up with zeros.
-    b: Stored<u16>,
+    /// A: (rank, inputs).
+    a: PackedMatrix,
+    /// B: (outputs, rank).
+    b: PackedMatrix,
+    /// What the product of the two is multiplied with.
+    unit: f32,
 }
 
 impl Factors {
-    /// Lays out `a` (rank, inputs) and `b` (outputs, rank), both row-major.
+    /// Packs `a` (rank, inputs) and `b` (outputs, rank), both row-major, in [`Precision::Int8`] or
+    /// [`Precision::F32`]. `None` if they are too large: their largest values' product is not finite.
+    ///
+    /// Each is first divided by the power of two below its largest value, for the scales of 8-bit
+    /// groups are half-precision numbers, whose range is small.
     ///
     /// # Panics
     /// If they have no whole rows of that rank.
     #[must_use]
-    pub fn new(rank: usize, a: &[f16], b: &[f16]) -> Self {
+    pub fn new(precision: Precision, rank: usize, a: &[f32], b: &[f32]) -> Option<Self> {
         assert!(rank > 0 && a.len().is_multiple_of(rank) && b.len().is_multiple_of(rank));
-        let (inputs, outputs) = (a.len() / rank, b.len() / rank);
-        let mut tiled = Vec::with_capacity(outputs.next_multiple_of(LANES) * rank);
-        for tile in b.chunks(LANES * rank) {
-            for r in 0..rank {
-                let value = |output: usize| tile.get(output * rank + r).map_or(0, |v| v.to_bits());
-                tiled.extend((0..LANES).map(value));
-            }
-        }
-        let a: Vec<u16> = a.iter().map(|value| value.to_bits()).collect();
-        Self { rank, inputs, outputs, a: Stored::new(&a), b: Stored::new(&tiled) }
+        let (a_unit, b_unit) = (unit(a), unit(b));
+        let pack = |shape, values: &[f32], unit: f32| {
+            let values: Vec<f32> = values.iter().map(|value| value / unit).collect();
+            PackedMatrix::from_values(precision, shape, &values)
+        };
+        let unit = Some(a_unit * b_unit).filter(|unit| unit.is_finite())?;
+        let a = pack((rank, a.len() / rank), a, a_unit);
+        let b = pack((b.len() / rank, rank), b, b_unit);
+        Some(Self { a, b, unit })
     }
 
     /// Rows of A and columns of B.
     #[must_use]
     pub const fn rank(&self) -> usize {
-        self.rank
+        self.a.outputs()
     }
 
     /// Columns of A.
     #[must_use]
     pub const fn inputs(&self) -> usize {
-        self.inputs
+        self.a.inputs()
     }
 
     /// Rows of B.
     #[must_use]
     pub const fn outputs(&self) -> usize {
-        self.outputs
+        self.b.outputs()
     }
 
     /// Memory of both.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        (self.a.len() + self.b.len()) * size_of::<u16>()
+        self.a.bytes() + self.b.bytes()
     }
+}
+
+/// The largest power of two that is not above the size of any value, but a normal number.
+fn unit(values: &[f32]) -> f32 {
+    let largest = values.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+    f32::from_bits(largest.to_bits() & f32::INFINITY.to_bits()).max(f32::MIN_POSITIVE)
 }
 
 /// A low-rank update of some rows.
@@ -89,109 +91,70 @@ pub struct Update<'a> {
 }
 
 /// Every update of every row, in the two halves in which parts of the pool share them: first
-/// `scale * A x`, by ranks, then `y += B (scale * A x)`, by columns. A row's updates are added in
+/// `scale * A x`, by updates, then `y += B (scale * A x)`, by columns. A row's updates are added in
 /// the order in which they stand, and a row without one is not touched.
-///
-/// Factors are read once a step and seldom fit a cache with those of others, so each half asks for
-/// the next ones while it works on some.
 pub(super) struct Products<'a> {
     /// Matrix by matrix.
     jobs: Vec<Job<'a>>,
     /// Where the jobs of each matrix end.
     ends: Vec<usize>,
-    /// `scale * A x` of all jobs.
-    inner: DisjointRows<'a>,
-    ranks: usize,
 }
 
-/// One update of one row.
+/// One update of some rows of a panel.
 struct Job<'a> {
-    row: usize,
+    rows: Range<usize>,
     factors: &'a Factors,
     scale: f32,
-    /// Where its ranks begin among all.
-    first: usize,
+    inner: OnceLock<Inner>,
+}
+
+/// `scale * A x` of a job's rows, as B takes it.
+struct Inner {
+    values: Vec<f32>,
+    panels: Vec<PanelGroup>,
 }
 
 impl<'a> Products<'a> {
-    /// The updates of some matrices, which are applied to `x` (rows, inputs) alike. `inner` is
-    /// overwritten; it only keeps the memory.
-    ///
-    /// # Panics
-    /// If an update's inputs do not fit `x`.
-    pub(super) fn new(updates: &[&[Update<'a>]], x: &Rows, inner: &'a mut Vec<f32>) -> Self {
-        let (mut jobs, mut ends, mut first) = (Vec::new(), Vec::new(), 0);
+    /// The updates of some matrices, which are applied to the same `rows` rows.
+    pub(super) fn new(updates: &[&[Update<'a>]], rows: usize) -> Self {
+        let (mut jobs, mut ends) = (Vec::new(), Vec::new());
         for updates in updates {
-            for Update { rows, factors, scale } in *updates {
-                assert!(factors.inputs == x.width(), "inputs of an update");
-                for row in rows.start..rows.end.min(x.len()) {
-                    jobs.push(Job { row, factors, scale: *scale, first });
-                    first += factors.rank;
+            for &Update { rows: Range { start, end }, factors, scale } in *updates {
+                let (mut start, end) = (start, end.min(rows));
+                while start < end {
+                    let rows = start..end.min((start / PANEL + 1) * PANEL);
+                    start = rows.end;
+                    let scale = scale * factors.unit;
+                    jobs.push(Job { rows, factors, scale, inner: OnceLock::new() });
                 }
             }
             ends.push(jobs.len());
         }
-        inner.clear();
-        inner.resize(first, 0.0);
-        Self { jobs, ends, inner: DisjointRows::new(inner, first), ranks: first }
+        Self { jobs, ends }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.ranks == 0
+        self.jobs.is_empty()
     }
 
-    /// The first half, of this part's share of the ranks.
-    #[expect(unsafe_code, reason = "writes this part's share, which no other part has")]
-    pub(super) fn shrink(&self, isa: Isa, (part, parts): (usize, usize), x: &Rows) {
-        let own = share(self.ranks, part, parts);
-        let begin = self.jobs.partition_point(|job| job.first + job.factors.rank <= own.start);
-        for (job, next) in neighbours(&self.jobs[begin..]) {
-            let ranks = own.start.max(job.first)..own.end.min(job.first + job.factors.rank);
-            if ranks.is_empty() {
-                return;
-            }
-            next.into_iter()
-                .for_each(|next| fetch(&next.factors.a[..AHEAD.min(next.factors.a.len())]));
-            let row = x.row(job.row);
-            let a = &job.factors.a[(ranks.start - job.first) * row.len()..];
-            // SAFETY: shares do not overlap, and the slice ends here.
-            let inner = unsafe { self.inner.columns(0, ranks) };
-            dots(isa, a, row, inner);
-            inner.iter_mut().for_each(|inner| *inner *= job.scale);
+    /// Whether the first half takes rounded rows.
+    pub(super) fn rounds(&self) -> bool {
+        self.jobs.iter().any(|job| job.factors.a.precision != Precision::F32)
+    }
+
+    /// Asks for share number `step` of `steps` of what this part's first half reads.
+    pub(super) fn fetch_a(&self, (part, parts): (usize, usize), steps: (usize, usize)) {
+        for job in &self.jobs[share(self.jobs.len(), part, parts)] {
+            let a = &job.factors.a;
+            a.fetch(0..a.tiles(), steps);
         }
     }
 
-    /// Asks for what the second half needs of one tile of sixteen columns of matrix number `matrix`.
-    pub(super) fn fetch_tile(&self, matrix: usize, tile: usize) {
-        let mut before: Option<&Factors> = None;
-        for job in self.of(matrix) {
-            let Factors { rank, ref b, .. } = *job.factors;
-            if before.is_none_or(|before| !std::ptr::eq(before, job.factors)) {
-                fetch(b.get(tile * LANES * rank..(tile + 1) * LANES * rank).unwrap_or_default());
-            }
-            before = Some(job.factors);
-        }
-    }
-
-    /// The second half, of one tile of sixteen columns, fewer if it is the last, of the output `y` of
-    /// matrix number `matrix`.
-    ///
-    /// # Safety
-    /// Every part has done its first half, and no other part has this tile.
-    ///
-    /// # Panics
-    /// If an update's outputs do not fit `y`.
-    #[expect(unsafe_code, reason = "reads what other parts wrote, and writes this part's columns")]
-    pub(super) unsafe fn expand(&self, isa: Isa, matrix: usize, tile: usize, y: &DisjointRows<'_>) {
-        for job in self.of(matrix) {
-            let Factors { rank, outputs, ref b, .. } = *job.factors;
-            let columns = tile * LANES..outputs.min((tile + 1) * LANES);
-            // SAFETY: the caller's promises; both slices end here.
-            let (inner, y) = unsafe {
-                let inner = self.inner.read(0, job.first..job.first + rank);
-                (inner, y.columns(job.row, columns))
-            };
-            add_scaled(isa, inner, &b[tile * LANES * rank..][..LANES * rank], y);
+    /// Asks for share number `step` of `steps` of what the second half reads for some tiles of each
+    /// matrix.
+    pub(super) fn fetch_b(&self, tiles: &[Range<usize>], steps: (usize, usize)) {
+        for (matrix, tiles) in tiles.iter().enumerate() {
+            self.of(matrix).iter().for_each(|job| job.factors.b.fetch(tiles.clone(), steps));
         }
     }
 
@@ -200,128 +163,209 @@ impl<'a> Products<'a> {
         let begin = matrix.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.jobs[begin..self.ends[matrix]]
     }
-}
 
-/// Each item, and the one after it.
-fn neighbours<T>(items: &[T]) -> impl Iterator<Item = (&T, Option<&T>)> {
-    items.iter().zip(items.iter().skip(1).map(Some).chain([None]))
-}
-
-/// Asks for `values` to be brought into the cache.
-#[inline]
-#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a hint; it reads nothing"))]
-fn fetch(values: &[u16]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in values.chunks(64 / size_of::<u16>()) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint, and an address inside the slice.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    /// The first half, of this part's share of the jobs.
+    pub(super) fn shrink(&self, isa: Isa, (part, parts): (usize, usize), x: Operand<'_>) {
+        let mut out = [lanes::splat(0.0); TILES * PANEL];
+        for job in &self.jobs[share(self.jobs.len(), part, parts)] {
+            // Nobody else has this job.
+            let _ = job.inner.set(job.shrink(isa, x, &mut out));
+        }
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
-}
 
-/// The dot products of rows of half-precision `a` and `x`.
-#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
-fn dots(isa: Isa, a: &[u16], x: &[f32], out: &mut [f32]) {
-    match isa.min(Isa::detect()) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: never above what `detect` found.
-        Isa::Avx512 => unsafe { avx512::dots(a, x, out) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { avx2::dots(a, x, out) },
-        #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx512 | Isa::Avx2 => unreachable!("no other target detects them"),
-        Isa::Portable => portable::dots(a, x, out),
-    }
-}
-
-/// `y += sum over ranks of t * b`, rank by rank in order: `b` is laid out as in [`Factors`].
-#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
-fn add_scaled(isa: Isa, t: &[f32], b: &[u16], y: &mut [f32]) {
-    match isa.min(Isa::detect()) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: never above what `detect` found.
-        Isa::Avx512 => unsafe { avx512::add_scaled(t, b, y) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { avx2::add_scaled(t, b, y) },
-        #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx512 | Isa::Avx2 => unreachable!("no other target detects them"),
-        Isa::Portable => portable::add_scaled(t, b, y),
+    /// The second half, of some tiles of columns of the output `y` of matrix number `matrix`.
+    ///
+    /// # Safety
+    /// No other part has these tiles.
+    ///
+    /// # Panics
+    /// If a part has not done its first half, or an update's outputs do not fit `y`.
+    #[expect(unsafe_code, reason = "writes the columns of these tiles")]
+    pub(super) unsafe fn expand(
+        &self,
+        isa: Isa,
+        matrix: usize,
+        tiles: Range<usize>,
+        out: &mut [Lanes; TILES * PANEL],
+        y: &DisjointRows<'_>,
+    ) {
+        for job in self.of(matrix) {
+            for tiles in chunks(tiles.clone(), TILES) {
+                let add = job.expand(isa, tiles.clone(), out);
+                // SAFETY: the caller's promise.
+                unsafe {
+                    each_row(&tiles, job.rows.clone(), add, y, |y, add| {
+                        y.iter_mut().zip(add).for_each(|(y, add)| *y += *add);
+                    });
+                }
+            }
+        }
     }
 }
 
-/// Sixteen values from `at` on, zeros beyond the end.
-#[inline]
-fn padded<T: Copy + Default>(values: &[T], at: usize) -> [T; LANES] {
-    let mut lanes = [T::default(); LANES];
-    let rest = &values[at..values.len().min(at + LANES)];
-    lanes[..rest.len()].copy_from_slice(rest);
-    lanes
+impl Job<'_> {
+    fn shrink(&self, isa: Isa, x: Operand<'_>, out: &mut [Lanes; TILES * PANEL]) -> Inner {
+        let Factors { a, b, .. } = self.factors;
+        let rank = a.outputs();
+        let mut values = vec![0.0; self.rows.len() * rank];
+        for tiles in chunks(0..a.tiles(), TILES) {
+            let out = multiply(isa, a, tiles.clone(), (x, self.rows.clone()), out);
+            for (i, lanes) in out.iter().enumerate() {
+                let (tile, row) = (tiles.start + i / self.rows.len(), i % self.rows.len());
+                let inner = values[row * rank..][..rank][tile * TILE..].iter_mut();
+                inner.zip(lanes).for_each(|(inner, lane)| *inner = *lane * self.scale);
+            }
+        }
+        let mut panels = Vec::new();
+        if b.precision != Precision::F32 {
+            panels.resize(rank.div_ceil(GROUP), PanelGroup::default());
+            round_rows(isa, &values, rank, &mut panels);
+        }
+        Inner { values, panels }
+    }
+
+    fn expand<'a>(
+        &self,
+        isa: Isa,
+        tiles: Range<usize>,
+        out: &'a mut [Lanes; TILES * PANEL],
+    ) -> &'a [Lanes] {
+        let Some(inner) = self.inner.get() else { unreachable!("all parts have come to the gate") };
+        let x = Operand::new(self.factors.rank(), &inner.values, &inner.panels);
+        multiply(isa, &self.factors.b, tiles, (x, 0..self.rows.len()), out)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::linear::linear;
     use super::super::linear::tests::Noise;
-    use super::super::pool::{Gate, Pool};
+    use super::super::pool::Pool;
     use super::*;
+    use crate::Rows;
 
-    fn half(noise: &mut Noise, count: usize) -> Vec<f16> {
-        (0..count).map(|_| f16::from_f32(noise.next())).collect()
+    const INPUTS: usize = 40;
+    const OUTPUTS: usize = 53;
+    const ROWS: usize = 11;
+
+    fn values(noise: &mut Noise, count: usize) -> Vec<f32> {
+        (0..count).map(|_| noise.next()).collect()
     }
 
-    /// `y` with the updates, by that many parts.
-    fn updated(isa: Isa, parts: usize, updates: &[Update<'_>], x: &Rows, y: &Rows) -> Rows {
-        let (pool, mut y, mut inner) = (Pool::new(parts), y.clone(), Vec::new());
-        let (products, gate) = (Products::new(&[updates], x, &mut inner), Gate::new(&pool));
-        let width = y.width();
-        let view = DisjointRows::new(y.values_mut(), width);
-        pool.run(&|part| {
-            products.shrink(isa, (part, parts), x);
-            gate.pass();
-            for tile in share(width.div_ceil(LANES), part, parts) {
-                products.fetch_tile(0, tile + 1);
-                #[expect(unsafe_code, reason = "as the linear layer does")]
-                // SAFETY: all parts have come to the gate, and shares do not overlap.
-                unsafe {
-                    products.expand(isa, 0, tile, &view);
-                }
-            }
-        });
+    /// What the updates add to `ROWS` rows `x`.
+    fn updated(isa: Isa, parts: usize, updates: &[Update<'_>], x: &Rows) -> Rows {
+        let zero =
+            PackedMatrix::from_values(Precision::F32, (OUTPUTS, INPUTS), &[0.0; OUTPUTS * INPUTS]);
+        let [y] = linear(&Pool::new(parts), isa, [&zero], [updates], x);
         y
     }
 
     #[test]
     fn every_instruction_set_and_number_of_parts_gives_the_product() {
-        let mut noise = Noise::new(9);
-        let (x, y) = (noise.rows(3, 40), noise.rows(3, 53));
-        let ranks = [3, 5];
-        let plain = ranks.map(|rank| (half(&mut noise, rank * 40), half(&mut noise, rank * 53)));
-        let factors = [0, 1].map(|i| Factors::new(ranks[i], &plain[i].0, &plain[i].1));
-        let update = |index: usize, rows, scale| Update { rows, factors: &factors[index], scale };
-        let updates = [update(0, 0..2, -0.5), update(1, 1..2, 2.0), update(1, 3..usize::MAX, 1.0)];
-        let want = updated(Isa::Portable, 1, &updates, &x, &y);
-        let value = |half: &f16| f64::from(half.to_f32());
-        for (row, output) in (0..3).flat_map(|row| (0..53).map(move |output| (row, output))) {
-            let mut sum = f64::from(y.row(row)[output]);
-            for (index, update) in updates[..2].iter().enumerate() {
-                let (a, b) = &plain[index];
-                for rank in (0..ranks[index]).filter(|_| update.rows.contains(&row)) {
-                    let a = a[rank * 40..][..40].iter().zip(x.row(row));
-                    let inner: f64 = a.map(|(a, x)| value(a) * f64::from(*x)).sum();
-                    sum +=
-                        f64::from(update.scale) * inner * value(&b[output * ranks[index] + rank]);
+        for (precision, tolerance) in [(Precision::F32, 1e-6), (Precision::Int8, 0.02)] {
+            let mut noise = Noise::new(9);
+            let x = noise.rows(ROWS, INPUTS);
+            let ranks = [3, 37];
+            let plain =
+                ranks.map(|r| (values(&mut noise, r * INPUTS), values(&mut noise, r * OUTPUTS)));
+            let factors = [0, 1].map(|i| {
+                let (a, b) = &plain[i];
+                Factors::new(precision, ranks[i], a, b).expect("finite")
+            });
+            let update =
+                |index: usize, rows, scale| Update { rows, factors: &factors[index], scale };
+            let updates =
+                [update(0, 0..2, -0.5), update(1, 1..10, 2.0), update(1, 11..usize::MAX, 1.0)];
+            let want = updated(Isa::Portable, 1, &updates, &x);
+            for row in 0..ROWS {
+                let (sums, size) = expected(&plain, &ranks, &updates[..2], x.row(row), row);
+                for (got, sum) in want.row(row).iter().zip(sums) {
+                    let error = (f64::from(*got) - sum).abs();
+                    assert!(error <= tolerance * size, "{precision:?} {row}: {error} of {size}");
                 }
             }
-            assert!((f64::from(want.row(row)[output]) - sum).abs() < 1e-5, "{row} {output}");
+            assert_eq!(want.row(10), [0.0; OUTPUTS], "a row without an update");
+            for (isa, parts) in
+                Isa::available().into_iter().flat_map(|isa| [(isa, 1), (isa, 2), (isa, 4)])
+            {
+                assert_eq!(updated(isa, parts, &updates, &x), want, "{isa:?}, {parts} parts");
+            }
         }
-        assert_eq!(want.row(2), y.row(2), "a row without an update keeps its bits");
-        for (isa, parts) in
-            Isa::available().into_iter().flat_map(|isa| [(isa, 1), (isa, 2), (isa, 4)])
-        {
-            assert_eq!(updated(isa, parts, &updates, &x, &y), want, "{isa:?}, {parts} parts");
+    }
+
+    /// What the updates add to a row, and the largest of it.
+    fn expected(
+        plain: &[(Vec<f32>, Vec<f32>); 2],
+        ranks: &[usize; 2],
+        updates: &[Update<'_>],
+        x: &[f32],
+        row: usize,
+    ) -> (Vec<f64>, f64) {
+        let dot = |a: &[f32], b: &mut dyn Iterator<Item = f64>| -> f64 {
+            a.iter().zip(b).map(|(a, b)| f64::from(*a) * b).sum()
+        };
+        let mut sums = vec![0.0; OUTPUTS];
+        for (((a, b), rank), update) in plain.iter().zip(ranks).zip(updates) {
+            if !update.rows.contains(&row) {
+                continue;
+            }
+            let inner: Vec<f64> = a
+                .chunks_exact(INPUTS)
+                .map(|a| dot(a, &mut x.iter().copied().map(f64::from)))
+                .collect();
+            for (sum, b) in sums.iter_mut().zip(b.chunks_exact(*rank)) {
+                *sum += f64::from(update.scale) * dot(b, &mut inner.iter().copied());
+            }
         }
+        let size = sums.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        (sums, size)
+    }
+
+    #[test]
+    fn a_row_is_the_same_alone_and_among_others() {
+        let mut noise = Noise::new(4);
+        let x = noise.rows(ROWS, INPUTS);
+        let (a, b) = (values(&mut noise, 16 * INPUTS), values(&mut noise, 16 * OUTPUTS));
+        let factors = Factors::new(Precision::Int8, 16, &a, &b).expect("finite");
+        let update = |rows| Update { rows, factors: &factors, scale: 0.7 };
+        let together = updated(Isa::detect(), 2, &[update(0..ROWS)], &x);
+        let apart: Vec<_> = (0..ROWS).map(|row| update(row..row + 1)).collect();
+        assert_eq!(updated(Isa::detect(), 2, &apart, &x), together);
+        for row in 0..ROWS {
+            let mut alone = Rows::zeros(1, INPUTS);
+            alone.row_mut(0).copy_from_slice(x.row(row));
+            let y = updated(Isa::detect(), 2, &[update(0..1)], &alone);
+            assert_eq!(y.row(0), together.row(row));
+        }
+    }
+
+    #[test]
+    fn factors_of_any_size_keep_their_precision() {
+        let mut noise = Noise::new(5);
+        let x = noise.rows(ROWS, INPUTS);
+        let (a, b) = (values(&mut noise, 4 * INPUTS), values(&mut noise, 4 * OUTPUTS));
+        let product = |a_size: f32, b_size: f32| {
+            let sized = |values: &[f32], size| -> Vec<f32> {
+                values.iter().map(|value| value * size).collect()
+            };
+            let factors = Factors::new(Precision::Int8, 4, &sized(&a, a_size), &sized(&b, b_size));
+            let scale = 1.0 / a_size / b_size;
+            updated(
+                Isa::detect(),
+                1,
+                &[Update { rows: 0..ROWS, factors: &factors.expect("finite"), scale }],
+                &x,
+            )
+        };
+        let want = product(1.0, 1.0);
+        for exponent in [-60, -20, 16, 60] {
+            let size = 2.0_f32.powi(exponent);
+            assert_eq!(product(size, 1.0), want, "2^{exponent}");
+            assert_eq!(product(1.0, size), want, "2^{exponent}");
+        }
+        assert!(Factors::new(Precision::Int8, 1, &[1e30], &[1e30]).is_none());
+        let nothing = Factors::new(Precision::Int8, 1, &[0.0; INPUTS], &[0.0; OUTPUTS]);
+        let update = Update { rows: 0..ROWS, factors: &nothing.expect("finite"), scale: 1.0 };
+        assert_eq!(updated(Isa::detect(), 1, &[update], &x), Rows::zeros(ROWS, OUTPUTS));
     }
 }

@@ -5,9 +5,12 @@
 //! meets four activation bytes in one instruction. Integer weights are stored unsigned; a group's
 //! value is `scale * (q - offset) + minimum`.
 
+use std::ops::Range;
+
 use half::f16;
 
-use super::pages::{Plain, Stored};
+use super::pages::{LINE, Plain, Stored};
+use super::pool::share;
 
 /// Outputs in a tile.
 pub const TILE: usize = 16;
@@ -48,7 +51,8 @@ impl Precision {
         }
     }
 
-    /// Lines per (tile, group) of integer weights.
+    /// Lines per (tile, group) of integer weights. The last group of [`Self::Int8`] has only those
+    /// that hold inputs.
     pub(crate) const fn lines(self) -> usize {
         match self {
             Self::Int4 | Self::Int4Affine => GROUP / QUAD / 2,
@@ -83,7 +87,7 @@ impl Block {
 }
 
 /// A packed (outputs, inputs) matrix.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PackedMatrix {
     pub(crate) precision: Precision,
     pub(crate) inputs: usize,
@@ -122,8 +126,8 @@ impl PackedMatrix {
                 if precision == Precision::Int4Affine {
                     minima.push(bits(|b| b.minimum));
                 }
-                lines
-                    .extend((0..precision.lines()).map(|line| pack_line(precision, line, &blocks)));
+                let count = group_lines(precision, inputs, group);
+                lines.extend((0..count).map(|line| pack_line(precision, line, &blocks)));
             }
         }
         Self {
@@ -192,6 +196,38 @@ impl PackedMatrix {
         self.inputs.div_ceil(GROUP)
     }
 
+    /// The lines of a (tile, group).
+    pub(crate) fn group(&self, tile: usize, group: usize) -> &[Line] {
+        let first = group * self.precision.lines();
+        &self.tile(tile)[first..first + group_lines(self.precision, self.inputs, group)]
+    }
+
+    /// The lines of a tile, group after group.
+    pub(crate) fn tile(&self, tile: usize) -> &[Line] {
+        let last = self.groups().saturating_sub(1);
+        let count = last * self.precision.lines() + group_lines(self.precision, self.inputs, last);
+        &self.lines[tile * count..][..count]
+    }
+
+    /// Asks for share number `step` of `steps` of some tiles' weights to be brought near.
+    pub(crate) fn fetch(&self, tiles: Range<usize>, (step, steps): (usize, usize)) {
+        fetch(self.of_tiles(&self.lines, &tiles, (step, steps)));
+        fetch(self.of_tiles(&self.scales, &tiles, (step, steps)));
+        fetch(self.of_tiles(&self.values, &tiles, (step, steps)));
+    }
+
+    /// A share of what some tiles have of an array with as much for each tile.
+    fn of_tiles<'a, T>(
+        &self,
+        array: &'a [T],
+        tiles: &Range<usize>,
+        (step, steps): (usize, usize),
+    ) -> &'a [T] {
+        let each = array.len() / self.tiles().max(1);
+        let array = &array[tiles.start * each..tiles.end.min(self.tiles()) * each];
+        &array[share(array.len(), step, steps)]
+    }
+
     pub(crate) const fn tiles(&self) -> usize {
         self.outputs.div_ceil(TILE)
     }
@@ -223,7 +259,7 @@ impl PackedMatrix {
 
     fn integer(&self, tile: usize, lane: usize, input: usize) -> f32 {
         let at = tile * self.groups() + input / GROUP;
-        let quant = self.quant(at, lane, input % GROUP);
+        let quant = self.quant((tile, input / GROUP), lane, input % GROUP);
         let minimum = self.minima.get(at).map_or(0.0, |m| f16::from_bits(m[lane]).to_f32());
         let scale = f16::from_bits(self.scales[at][lane]).to_f32();
         #[expect(clippy::cast_precision_loss, reason = "at most 255")]
@@ -231,16 +267,38 @@ impl PackedMatrix {
         scale.mul_add(centred, minimum)
     }
 
-    /// The stored integer at (tile and group, output in tile, input in group).
-    pub(crate) fn quant(&self, at: usize, lane: usize, input: usize) -> u8 {
-        let lines = self.precision.lines();
+    /// The stored integer at ((tile, group), output in tile, input in group).
+    pub(crate) fn quant(&self, (tile, group): (usize, usize), lane: usize, input: usize) -> u8 {
+        let lines = self.group(tile, group);
         let (quad, byte) = (input / QUAD, lane * QUAD + input % QUAD);
-        let line = &self.lines[at * lines + quad % lines].0;
         match self.precision {
-            Precision::Int8 | Precision::F32 => line[byte],
-            Precision::Int4 | Precision::Int4Affine if quad < lines => line[byte] & 0x0f,
-            Precision::Int4 | Precision::Int4Affine => line[byte] >> 4,
+            Precision::Int8 | Precision::F32 => lines[quad].0[byte],
+            Precision::Int4 | Precision::Int4Affine if quad < lines.len() => {
+                lines[quad].0[byte] & 0x0f
+            }
+            Precision::Int4 | Precision::Int4Affine => lines[quad - lines.len()].0[byte] >> 4,
         }
+    }
+}
+
+/// Asks for values to be brought into the second cache.
+#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a hint; it reads nothing"))]
+fn fetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for value in values.iter().step_by(LINE.div_ceil(size_of::<T>())) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a hint, and an address inside the slice.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(value).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
+}
+
+/// How many lines a group has.
+fn group_lines(precision: Precision, inputs: usize, group: usize) -> usize {
+    match precision {
+        Precision::Int8 => (inputs - group * GROUP).min(GROUP).div_ceil(QUAD),
+        Precision::Int4 | Precision::Int4Affine | Precision::F32 => precision.lines(),
     }
 }
 

@@ -18,7 +18,7 @@ use memmap2::MmapMut;
 const PAGE: usize = 2 << 20;
 
 /// Alignment of a slice: a cache line.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// Types that are valid with any bits, zeros too, need no drop, and are aligned to at most a line.
 ///

@@ -173,12 +173,16 @@ impl<'a> Gate<'a> {
         Self { pool, arrived: AtomicUsize::new(0) }
     }
 
-    /// Waits for the other parts: what they wrote before it can be read after it.
+    /// Says that this part has come; once a part.
+    pub(crate) fn arrive(&self) {
+        self.arrived.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Waits for the other parts: what they wrote before they came can be read from here on.
     ///
     /// # Panics
     /// If another part panics, so that nobody waits for it.
-    pub(crate) fn pass(&self) {
-        self.arrived.fetch_add(1, Ordering::AcqRel);
+    pub(crate) fn wait(&self) {
         let mut spins = 0;
         while self.arrived.load(Ordering::Acquire) < self.pool.parts() {
             assert!(!self.pool.shared.panicked.load(Ordering::Acquire), "another part panicked");
@@ -308,7 +312,8 @@ mod tests {
             let (gate, written) = (Gate::new(&pool), AtomicUsize::new(0));
             pool.run(&|_| {
                 written.fetch_add(1, Ordering::Relaxed);
-                gate.pass();
+                gate.arrive();
+                gate.wait();
                 assert_eq!(written.load(Ordering::Relaxed), 3);
             });
         }
@@ -321,7 +326,8 @@ mod tests {
             let gate = Gate::new(&pool);
             let task = |part| {
                 assert_ne!(part, failing);
-                gate.pass();
+                gate.arrive();
+                gate.wait();
             };
             assert!(catch_unwind(AssertUnwindSafe(|| pool.run(&task))).is_err());
         }

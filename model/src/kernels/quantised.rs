@@ -26,51 +26,68 @@ pub(crate) struct PanelGroup {
 
 scratch::keep!(PanelGroup);
 
-/// Activation rows rounded to 8 bits.
-#[derive(Debug, Default)]
-pub(crate) struct QuantisedRows {
-    groups: usize,
-    /// (panel, group).
-    panels: Scratch<PanelGroup>,
+/// Some rows of a panel, from `first` on.
+#[derive(Clone, Copy)]
+pub(crate) struct PanelRows<'a> {
+    pub(crate) groups: &'a [PanelGroup],
+    pub(crate) first: usize,
 }
 
-impl QuantisedRows {
-    /// Rounds `x`.
-    pub(crate) fn new(pool: &Pool, isa: Isa, x: &Rows) -> Self {
-        let (width, groups) = (x.width(), x.width().div_ceil(GROUP));
-        let count = x.len().div_ceil(PANEL);
-        let mut panels = Scratch::any(count * groups);
-        let piece = count.div_ceil(pool.parts()).max(1);
-        let pieces =
-            x.values().chunks(piece * PANEL * width).zip(panels.chunks_mut(piece * groups));
-        pool.each(pieces, |(x, panels)| quantise(isa, x, width, panels));
-        Self { groups, panels }
+/// Rows that are multiplied with matrices: as they are and rounded.
+#[derive(Clone, Copy)]
+pub(crate) struct Operand<'a> {
+    width: usize,
+    /// (row, width).
+    values: &'a [f32],
+    /// (panel, group), empty if no matrix has integers.
+    panels: &'a [PanelGroup],
+}
+
+impl<'a> Operand<'a> {
+    pub(crate) const fn new(width: usize, values: &'a [f32], panels: &'a [PanelGroup]) -> Self {
+        Self { width, values, panels }
     }
 
-    /// The groups of panel number `panel`.
-    pub(crate) fn panel(&self, panel: usize) -> &[PanelGroup] {
-        &self.panels[panel * self.groups..][..self.groups]
+    pub(crate) fn row(&self, row: usize) -> &'a [f32] {
+        &self.values[row * self.width..][..self.width]
     }
+
+    /// The rows of a panel from `row` on, rounded.
+    pub(crate) fn rounded(&self, row: usize) -> PanelRows<'a> {
+        let groups = self.width.div_ceil(GROUP);
+        PanelRows { groups: &self.panels[row / PANEL * groups..][..groups], first: row % PANEL }
+    }
+}
+
+/// Rounds rows to panels.
+pub(crate) fn round_all(pool: &Pool, isa: Isa, x: &Rows) -> Scratch<PanelGroup> {
+    let (width, groups) = (x.width(), x.width().div_ceil(GROUP));
+    let count = x.len().div_ceil(PANEL);
+    let mut panels = Scratch::any(count * groups);
+    let piece = count.div_ceil(pool.parts()).max(1);
+    let pieces = x.values().chunks(piece * PANEL * width).zip(panels.chunks_mut(piece * groups));
+    pool.each(pieces, |(x, panels)| round_rows(isa, x, width, panels));
+    panels
 }
 
 per_isa! {
     /// Rounds rows of that width to panels.
-    fn quantise(x: &[f32], width: usize, panels: &mut [PanelGroup]) = quantise_body
+    pub(crate) fn round_rows(x: &[f32], width: usize, panels: &mut [PanelGroup]) = round_body
 }
 
 #[inline(always)]
-fn quantise_body(x: &[f32], width: usize, panels: &mut [PanelGroup]) {
+fn round_body(x: &[f32], width: usize, panels: &mut [PanelGroup]) {
     let groups = width.div_ceil(GROUP);
     for (rows, panel) in x.chunks(PANEL * width).zip(panels.chunks_exact_mut(groups)) {
         for (row, x) in rows.chunks_exact(width).enumerate() {
             let (whole, rest) = x.as_chunks::<GROUP>();
             for (group, x) in panel.iter_mut().zip(whole) {
-                group.set(row, quantise_group(x));
+                group.set(row, round_group(x));
             }
             if !rest.is_empty() {
                 let mut x = [0.0; GROUP];
                 x[..rest.len()].copy_from_slice(rest);
-                panel[whole.len()].set(row, quantise_group(&x));
+                panel[whole.len()].set(row, round_group(&x));
             }
         }
     }
@@ -91,7 +108,7 @@ impl PanelGroup {
 
 /// The group's values as multiples of its scale, the scale, and the sum of the multiples.
 #[inline(always)]
-fn quantise_group(group: &[f32; GROUP]) -> ([i8; GROUP], f32, i32) {
+fn round_group(group: &[f32; GROUP]) -> ([i8; GROUP], f32, i32) {
     let mut most = lanes::splat(0.0);
     for values in group.as_chunks::<LANES>().0 {
         let mut sizes = *values;
@@ -105,7 +122,7 @@ fn quantise_group(group: &[f32; GROUP]) -> ([i8; GROUP], f32, i32) {
     let mut quants = [0; GROUP];
     let mut sum = 0;
     for (quant, value) in quants.iter_mut().zip(group) {
-        *quant = round(value * inverse);
+        *quant = nearest(value * inverse);
         sum += i32::from(*quant);
     }
     (quants, largest / 127.0, sum)
@@ -113,7 +130,7 @@ fn quantise_group(group: &[f32; GROUP]) -> ([i8; GROUP], f32, i32) {
 
 /// The nearest integer, ties to even, of a value in a byte's range; of what is no number, some byte.
 #[inline(always)]
-fn round(value: f32) -> i8 {
+fn nearest(value: f32) -> i8 {
     (value + lanes::ROUNDING).to_bits().to_le_bytes()[0].cast_signed()
 }
 
@@ -126,11 +143,13 @@ mod tests {
     fn values_are_the_nearest_multiples_of_the_scale_in_every_instruction_set() {
         let x = Noise::new(2).rows(11, 72);
         for (isa, parts) in Isa::available().into_iter().flat_map(|isa| [(isa, 1), (isa, 3)]) {
-            let rows = QuantisedRows::new(&Pool::new(parts), isa, &x);
+            let panels = round_all(&Pool::new(parts), isa, &x);
+            let rounded = Operand::new(72, x.values(), &panels);
             for (row, index) in (0..11).flat_map(|row| (0..3).map(move |index| (row, index))) {
                 let part = &x.row(row)[index * GROUP..72.min((index + 1) * GROUP)];
                 let largest = part.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
-                let (group, row) = (&rows.panel(row / PANEL)[index], row % PANEL);
+                let rows = rounded.rounded(row);
+                let (group, row) = (&rows.groups[index], rows.first);
                 let values: Vec<i8> = group.values.iter().flat_map(|quad| quad[row]).collect();
                 for (value, x) in values.iter().zip(part) {
                     let want = (x * (127.0 / largest)).round_ties_even();
@@ -149,8 +168,8 @@ mod tests {
         for (value, want) in
             [(0.5, 0), (1.5, 2), (-0.5, 0), (-2.5, -2), (127.0, 127), (-127.0, -127)]
         {
-            assert_eq!(round(value), want);
+            assert_eq!(nearest(value), want);
         }
-        assert_eq!(quantise_group(&[0.0; GROUP]), ([0; GROUP], 0.0, 0));
+        assert_eq!(round_group(&[0.0; GROUP]), ([0; GROUP], 0.0, 0));
     }
 }

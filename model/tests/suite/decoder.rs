@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use model::kernels::low_rank::{Factors, Update};
+use model::kernels::packed::Precision;
 use model::kernels::pool::Pool;
 use model::{
     DenseDecoder, KvCache, Model, ModelError, NoDelta, PackedDecoder, Projection, RowDelta, Rows,
@@ -164,8 +165,8 @@ fn an_update_that_does_not_fit_its_site_is_an_error() {
     let (inputs, outputs) = decoder.config().shape(Projection::Query);
     let mut cache = KvCache::new(decoder.config(), 1);
     let mut run = |inputs: usize, outputs: usize| {
-        let factor = |values| vec![half::f16::ONE; values];
-        let delta = AtQueries(Factors::new(1, &factor(inputs), &factor(outputs)));
+        let (a, b) = (vec![1.0; inputs], vec![1.0; outputs]);
+        let delta = AtQueries(Factors::new(Precision::Int8, 1, &a, &b).expect("finite"));
         let segment = Segment { tokens: &[3], start: 0, table: &[0] };
         decoder.hidden(&mut cache, &[segment], &delta)
     };

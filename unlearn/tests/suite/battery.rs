@@ -180,6 +180,7 @@ fn vector(model: &Model) -> AdapterVector {
         name: model.name().into(),
         fingerprint: model.fingerprint().into(),
         config: model.checkpoint().config().clone(),
+        precision: ServedPrecision::F32,
     };
     let catalogue = Catalogue::open(settings, base).unwrap();
     let name = AdapterName::parse("one").unwrap();

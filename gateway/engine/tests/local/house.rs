@@ -12,7 +12,7 @@ use gateway_engine::{
     Admission, Chunk, Divergence, Engine, EngineError, Finish, Generation, Grammar, Job, Limits,
     LocalEngine, LocalSettings, Logprobs, Priority, Sampling, ScoredToken,
 };
-use model::Model;
+use model::{Model, ServedPrecision};
 
 pub(crate) fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
@@ -27,13 +27,19 @@ pub(crate) fn small() -> LocalSettings {
     LocalSettings { threads: 2, kv_bytes: 4 << 20, ..LocalSettings::default() }
 }
 
-/// The three fixture adapters.
+/// The three fixture adapters for a base as it is held by default.
 pub(crate) fn catalogue() -> Catalogue {
+    catalogue_in(ServedPrecision::Auto)
+}
+
+/// The three fixture adapters.
+pub(crate) fn catalogue_in(precision: ServedPrecision) -> Catalogue {
     let model = Model::open(&fixtures().join("tiny-llama")).expect("the fixture");
     let base = BaseModel {
         name: model.name().to_owned(),
         fingerprint: model.fingerprint().to_owned(),
         config: model.checkpoint().config().clone(),
+        precision,
     };
     let settings = CatalogueSettings {
         root: fixtures().join("adapters"),

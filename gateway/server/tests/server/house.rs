@@ -13,7 +13,7 @@ use gateway_server::settings::{Layers, Presets, Settings};
 use gateway_server::{Gateway, Loaded};
 use gateway_toxicity::scripted::ScriptedScorer;
 use gateway_wire::Selection;
-use model::{Config, Projection, Site};
+use model::{Config, Projection, ServedPrecision, Site};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -169,6 +169,7 @@ fn open_catalogue(folder: &Path) -> Catalogue {
         name: MODEL.to_owned(),
         fingerprint: format!("sha256:{}", "0".repeat(64)),
         config: config(),
+        precision: ServedPrecision::Auto,
     };
     let state = Some(folder.join("adapters.json"));
     let limits = Limits { adapters: 4, ..Limits::default() };

@@ -6,20 +6,19 @@ use std::arch::x86_64::*;
 
 use super::super::lanes::Lanes;
 use super::super::packed::{GROUP, Line, PackedMatrix, Precision, QUAD};
-use super::super::quantised::PanelGroup;
+use super::super::quantised::{PanelGroup, PanelRows};
 
 const QUADS: usize = GROUP / QUAD;
 
 /// As `portable::tile`, bit for bit.
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn tile(m: &PackedMatrix, tile: usize, x: &[PanelGroup], out: &mut [Lanes]) {
-    let lines = m.precision.lines();
+pub(super) fn tile(m: &PackedMatrix, tile: usize, x: PanelRows<'_>, out: &mut [Lanes]) {
     let affine = m.precision == Precision::Int4Affine;
-    for (row, out) in out.iter_mut().enumerate() {
+    for (row, out) in (x.first..).zip(out) {
         let mut acc = [_mm256_setzero_ps(); 2];
-        for (group, x) in x.iter().enumerate() {
+        for (group, x) in x.groups.iter().enumerate() {
             let weights = tile * m.groups() + group;
-            let dots = dots(m, &m.lines[weights * lines..][..lines], x, row);
+            let dots = dots(m, m.group(tile, group), x, row);
             let scale = widen(&m.scales[weights]);
             for half in 0..2 {
                 let step = _mm256_mul_ps(scale[half], _mm256_set1_ps(x.scales[row]));
@@ -47,14 +46,15 @@ fn dots(m: &PackedMatrix, lines: &[Line], x: &PanelGroup, row: usize) -> [__m256
     // Four outputs a register, two partial sums each.
     let mut partial = [_mm256_setzero_si256(); 4];
     let low = _mm_set1_epi8(0x0f);
-    for quad in 0..QUADS {
+    let four = m.precision.lines() < QUADS;
+    for quad in 0..if four { QUADS } else { lines.len() } {
         let bytes = i32::from_ne_bytes(x.values[quad][row].map(i8::cast_unsigned));
         let x = _mm256_cvtepi8_epi16(_mm_set1_epi32(bytes));
         let line = &lines[quad % lines.len()].0;
         for (i, partial) in partial.iter_mut().enumerate() {
             // SAFETY: i < 4, so the sixteen bytes are inside the line.
             let mut w = unsafe { _mm_loadu_si128(line.as_ptr().add(i * 16).cast()) };
-            if lines.len() < QUADS {
+            if four {
                 w = if quad < lines.len() { w } else { _mm_srli_epi16::<4>(w) };
                 w = _mm_and_si128(w, low);
             }

@@ -3,33 +3,47 @@
 #![expect(unsafe_code, reason = "vector loads and stores through pointers into checked slices")]
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 use super::super::avx512::widen;
 use super::super::lanes::Lanes;
 use super::super::packed::{GROUP, PackedMatrix, Precision, QUAD};
-use super::super::quantised::{PANEL, PanelGroup};
+use super::super::quantised::{PANEL, PanelGroup, PanelRows};
 
-/// As `portable::tile`, bit for bit.
+/// As `portable::tile` for each tile, bit for bit: `out` is (tile, row).
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(super) fn tile(m: &PackedMatrix, tile: usize, x: &[PanelGroup], out: &mut [Lanes]) {
-    match out.len() {
-        1 => rows::<1>(m, tile, x, out),
-        2 => rows::<2>(m, tile, x, out),
-        3 => rows::<3>(m, tile, x, out),
-        4 => rows::<4>(m, tile, x, out),
-        5 => rows::<5>(m, tile, x, out),
-        6 => rows::<6>(m, tile, x, out),
-        7 => rows::<7>(m, tile, x, out),
-        _ => rows::<PANEL>(m, tile, x, out),
+pub(super) fn tiles(
+    m: &PackedMatrix,
+    tiles: Range<usize>,
+    (x, rows): (PanelRows<'_>, usize),
+    out: &mut [Lanes],
+) {
+    match rows {
+        1 => of_rows::<1>(m, tiles, x, out),
+        2 => of_rows::<2>(m, tiles, x, out),
+        3 => of_rows::<3>(m, tiles, x, out),
+        4 => of_rows::<4>(m, tiles, x, out),
+        5 => of_rows::<5>(m, tiles, x, out),
+        6 => of_rows::<6>(m, tiles, x, out),
+        7 => of_rows::<7>(m, tiles, x, out),
+        _ => of_rows::<PANEL>(m, tiles, x, out),
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn rows<const R: usize>(m: &PackedMatrix, tile: usize, x: &[PanelGroup], out: &mut [Lanes]) {
-    match m.precision {
-        Precision::Int8 => accumulate::<R, false, false>(m, tile, x, out),
-        Precision::Int4 => accumulate::<R, true, false>(m, tile, x, out),
-        Precision::Int4Affine | Precision::F32 => accumulate::<R, true, true>(m, tile, x, out),
+fn of_rows<const R: usize>(
+    m: &PackedMatrix,
+    tiles: Range<usize>,
+    x: PanelRows<'_>,
+    out: &mut [Lanes],
+) {
+    let out = out.as_chunks_mut::<R>().0;
+    for (tile, out) in tiles.zip(out) {
+        match m.precision {
+            Precision::Int8 => accumulate::<R, false, false>(m, tile, x, out),
+            Precision::Int4 => accumulate::<R, true, false>(m, tile, x, out),
+            Precision::Int4Affine | Precision::F32 => accumulate::<R, true, true>(m, tile, x, out),
+        }
     }
 }
 
@@ -52,47 +66,51 @@ macro_rules! unrolled {
 fn accumulate<const R: usize, const FOUR: bool, const AFFINE: bool>(
     m: &PackedMatrix,
     tile: usize,
-    x: &[PanelGroup],
-    out: &mut [Lanes],
+    x: PanelRows<'_>,
+    out: &mut [Lanes; R],
 ) {
-    let (groups, lines) = (m.groups(), m.precision.lines());
-    let weights = m.lines[tile * groups * lines..][..groups * lines].chunks_exact(lines);
+    let groups = m.groups();
+    let weights = m.tile(tile).chunks(m.precision.lines());
+    let first = x.first;
+    assert!(first + R <= PANEL, "rows of one panel");
     let scales = &m.scales[tile * groups..][..groups];
     let minima = if AFFINE { &m.minima[tile * groups..][..groups] } else { &[] };
     let low = _mm512_set1_epi8(0x0f);
     let offset = -m.precision.offset();
     let mut acc = [_mm512_setzero_ps(); R];
-    for (((group, lines), scale), x) in weights.enumerate().zip(scales).zip(x) {
+    for (((group, lines), scale), x) in weights.enumerate().zip(scales).zip(x.groups) {
         let mut dots = [_mm512_setzero_si512(); R];
         if !AFFINE {
-            unrolled!(r in 0..R => { dots[r] = _mm512_set1_epi32(offset * x.sums[r]); });
+            unrolled!(r in 0..R => { dots[r] = _mm512_set1_epi32(offset * x.sums[first + r]); });
         }
         // Each line of weights meets all rows in turn, for a sum has to wait for the product that was
         // added to it before.
         for (i, line) in lines.iter().enumerate() {
             // SAFETY: a line is 64 aligned bytes.
             let line = unsafe { _mm512_load_si512(line.0.as_ptr().cast()) };
-            let first = if FOUR { _mm512_and_si512(line, low) } else { line };
-            unrolled!(r in 0..R => { dots[r] = _mm512_dpbusd_epi32(dots[r], first, quad(x, i, r)); });
+            let weights = if FOUR { _mm512_and_si512(line, low) } else { line };
+            unrolled!(r in 0..R => {
+                dots[r] = _mm512_dpbusd_epi32(dots[r], weights, quad(x, i, first + r));
+            });
             if FOUR {
-                let second = _mm512_and_si512(_mm512_srli_epi16::<4>(line), low);
+                let weights = _mm512_and_si512(_mm512_srli_epi16::<4>(line), low);
                 let i = i + GROUP / QUAD / 2;
                 unrolled!(r in 0..R => {
-                    dots[r] = _mm512_dpbusd_epi32(dots[r], second, quad(x, i, r));
+                    dots[r] = _mm512_dpbusd_epi32(dots[r], weights, quad(x, i, first + r));
                 });
             }
         }
         // SAFETY: sixteen scales.
         let scale = unsafe { widen(scale.as_ptr()) };
         unrolled!(r in 0..R => {
-            let step = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[r]));
+            let step = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[first + r]));
             acc[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r]), step, acc[r]);
         });
         if AFFINE {
             // SAFETY: sixteen minima.
             let minima = unsafe { widen(minima[group].as_ptr()) };
             unrolled!(r in 0..R => {
-                acc[r] = _mm512_fmadd_ps(minima, _mm512_set1_ps(x.totals[r]), acc[r]);
+                acc[r] = _mm512_fmadd_ps(minima, _mm512_set1_ps(x.totals[first + r]), acc[r]);
             });
         }
     }

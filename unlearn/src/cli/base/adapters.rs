@@ -10,7 +10,7 @@ use adapters::{
 };
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use model::Model;
+use model::{Model, ServedPrecision};
 use serde::Deserialize;
 use unlearn::evaluation::AppliedAdapter;
 
@@ -159,6 +159,7 @@ impl Shelf<'_> {
             name: self.model.name().to_owned(),
             fingerprint: self.model.fingerprint().to_owned(),
             config: self.model.checkpoint().config().clone(),
+            precision: ServedPrecision::Auto,
         };
         let catalogue = Catalogue::open(settings, base)?;
         let lease = |(name, scale): &(AdapterName, f32)| {
