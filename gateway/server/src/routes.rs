@@ -7,6 +7,7 @@ mod llama;
 mod models;
 mod moderations;
 mod ops;
+mod reading;
 mod tokens;
 mod vllm;
 

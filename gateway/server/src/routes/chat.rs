@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data};
+use actix_web::web::Data;
 use gateway_engine::{ChatMessage, Engine, Logprobs};
 use gateway_wire::{ChatRequest, Message};
 
+use super::reading::read;
 use super::{Prepared, respond};
 use crate::body::JsonBody;
 use crate::call::Call;
@@ -59,7 +60,7 @@ async fn prepare(
     Ok(Prepared { order, reply, delivery: request.delivery })
 }
 
-/// The conversation's tokens, by the model's own template, off the worker.
+/// The conversation's tokens, by the model's own template.
 pub(super) async fn render(
     engine: &Arc<dyn Engine>,
     messages: Vec<Message>,
@@ -70,6 +71,7 @@ pub(super) async fn render(
         content: message.content,
     };
     let turns: Vec<_> = messages.into_iter().map(turn).collect();
-    let tokens = web::block(move || engine.render_chat(&turns)).await;
-    tokens.map_err(ApiError::internal)?.map_err(|error| ApiError::from(error).at("messages"))
+    let bytes = turns.iter().map(|turn| turn.role.len() + turn.content.len()).sum();
+    let tokens = read(bytes, move || engine.render_chat(&turns)).await?;
+    tokens.map_err(|error| ApiError::from(error).at("messages"))
 }

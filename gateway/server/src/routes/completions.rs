@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data};
+use actix_web::web::Data;
 use gateway_engine::{ControlTokens, Engine, Logprobs, TextError};
 use gateway_wire::{CompletionRequest, Prompt};
 
+use super::reading::read;
 use super::{Prepared, respond};
 use crate::body::JsonBody;
 use crate::call::Call;
@@ -61,15 +62,16 @@ async fn prepare(
     Ok(Prepared { order, reply, delivery: request.delivery })
 }
 
-/// Each prompt's tokens, and its text if it is to be echoed or read, off the worker. Control tokens may be
-/// spelled: a plain completion is in full control of its prompt.
+/// Each prompt's tokens, and its text if it is to be echoed or read. Control tokens may be spelled: a
+/// plain completion is in full control of its prompt.
 async fn tokenize(
     engine: &Arc<dyn Engine>,
     prompts: Vec<Prompt>,
     spelled: bool,
 ) -> Result<Vec<(Vec<u32>, String)>, ApiError> {
     let engine = Arc::clone(engine);
-    let read = move |prompt| match prompt {
+    let bytes = prompts.iter().map(prompt_bytes).sum();
+    let pair = move |prompt| match prompt {
         Prompt::Text(text) => Ok((engine.tokenize(&text, ControlTokens::Parse)?, text)),
         Prompt::Tokens(tokens) if spelled => {
             let text = engine.detokenize(&tokens)?;
@@ -77,7 +79,14 @@ async fn tokenize(
         }
         Prompt::Tokens(tokens) => Ok((tokens, String::new())),
     };
-    let read = move || prompts.into_iter().map(read).collect::<Result<_, TextError>>();
-    let tokens = web::block(read).await.map_err(ApiError::internal)?;
-    tokens.map_err(|error| ApiError::from(error).at("prompt"))
+    let pairs = move || prompts.into_iter().map(pair).collect::<Result<_, TextError>>();
+    read(bytes, pairs).await?.map_err(|error| ApiError::from(error).at("prompt"))
+}
+
+/// How much there is to read.
+fn prompt_bytes(prompt: &Prompt) -> usize {
+    match prompt {
+        Prompt::Text(text) => text.len(),
+        Prompt::Tokens(tokens) => size_of_val(tokens.as_slice()),
+    }
 }

@@ -2,7 +2,7 @@ use gateway_engine::scripted::Script;
 use insta::assert_json_snapshot;
 use serde_json::json;
 
-use crate::house::House;
+use crate::house::{House, MODEL};
 
 fn saying(reply: &str) -> House {
     House::open(Script { reply: Some(reply.to_owned()), ..Script::default() })
@@ -52,6 +52,23 @@ fn the_usage_counts_a_prompt_once() {
         (one["completion_tokens"].clone(), two["completion_tokens"].clone()),
         (json!(6), json!(12))
     );
+}
+
+#[test]
+fn a_long_prompt_is_read_as_a_short_one_is() {
+    let house = saying("Hello.");
+    let tokens = |path: &str, field: &str, prompt: serde_json::Value| {
+        let reply = house.post(path, json!({"model": MODEL, field: prompt})).json();
+        reply["usage"]["prompt_tokens"].as_u64().expect("a count")
+    };
+    // A token is a byte here.
+    for bytes in [1, 500, 501, 1_500] {
+        let text = "x".repeat(bytes as usize);
+        let turn = |text: &str| json!([{"role": "user", "content": text}]);
+        let around = tokens("/v1/chat/completions", "messages", turn(""));
+        assert_eq!(tokens("/v1/chat/completions", "messages", turn(&text)), around + bytes);
+        assert_eq!(tokens("/v1/completions", "prompt", json!(text)), bytes);
+    }
 }
 
 #[test]
