@@ -6,7 +6,6 @@
 //! gone, as it does for most servers.
 
 use std::any::Any;
-use std::net::TcpStream as StdStream;
 use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,28 +17,24 @@ use actix_web::rt::net::TcpStream;
 /// How often the socket is looked at while bytes of a next request hide its end.
 const PIPELINED_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A second handle of a connection's socket.
-struct Socket(StdStream);
-
 /// The client's side of the connection that a request came through.
 #[derive(Clone, Default)]
 pub(crate) struct Disconnect(Option<Rc<TcpStream>>);
 
-/// Keeps a handle of every new connection's socket; for `HttpServer::on_connect`.
+/// Keeps a second handle of every new connection's socket; for `HttpServer::on_connect`.
 pub(crate) fn keep_socket(connection: &dyn Any, data: &mut Extensions) {
     let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
     // If handles have run out, hang-ups are noticed by failed writes only.
-    if let Ok(handle) = stream.as_fd().try_clone_to_owned() {
-        data.insert(Socket(handle.into()));
+    let handle = stream.as_fd().try_clone_to_owned();
+    if let Ok(handle) = handle.and_then(|handle| TcpStream::from_std(handle.into())) {
+        data.insert(Disconnect(Some(Rc::new(handle))));
     }
 }
 
 impl Disconnect {
     /// The connection of `request`; a request without one, as in tests, is never hung up on.
     pub(crate) fn of(request: &HttpRequest) -> Self {
-        let socket = request.conn_data::<Socket>();
-        let handle = socket.and_then(|Socket(stream)| stream.try_clone().ok());
-        Self(handle.and_then(|stream| TcpStream::from_std(stream).ok()).map(Rc::new))
+        request.conn_data::<Self>().cloned().unwrap_or_default()
     }
 
     /// Resolves when the client is gone.
