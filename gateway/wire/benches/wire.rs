@@ -21,7 +21,9 @@ fn token_event(criterion: &mut Criterion) {
                 moderation: None,
                 lethe: None,
             };
-            sse::json_event(black_box(&chunk)).expect("an event")
+            let mut events = Vec::new();
+            sse::append_json(&mut events, black_box(&chunk)).expect("an event");
+            events
         });
     });
 }

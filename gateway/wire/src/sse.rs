@@ -28,12 +28,24 @@ pub fn text_event(text: &str) -> String {
     event
 }
 
-/// An event that carries `value` as JSON.
+/// What an event of one token takes with its envelope, roughly, in bytes.
+const EVENT_BYTES: usize = 384;
+
+/// Appends an event that carries `value` as JSON, which is one line: serde's compact form has no
+/// line ends between values, and escapes those in texts.
 ///
 /// # Errors
-/// Those of the value's own serialisation.
-pub fn json_event(value: &impl Serialize) -> Result<String, serde_json::Error> {
-    serde_json::to_string(value).map(|json| text_event(&json))
+/// Those of the value's own serialisation; `events` is then as it was.
+pub fn append_json(events: &mut Vec<u8>, value: &impl Serialize) -> Result<(), serde_json::Error> {
+    let before = events.len();
+    events.reserve(EVENT_BYTES);
+    events.extend_from_slice(b"data: ");
+    if let Err(error) = serde_json::to_writer(&mut *events, value) {
+        events.truncate(before);
+        return Err(error);
+    }
+    events.extend_from_slice(b"\n\n");
+    Ok(())
 }
 
 /// Splits at every line end that a client would see.

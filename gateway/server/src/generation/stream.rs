@@ -29,7 +29,7 @@ pub(crate) trait Frames {
 }
 
 /// Events, each with its empty line at the end.
-pub(crate) type Events = Result<String, serde_json::Error>;
+pub(crate) type Events = Result<Vec<u8>, serde_json::Error>;
 
 struct Streaming<F> {
     run: Run,
@@ -63,13 +63,13 @@ pub(crate) fn stream<F: Frames>(
         stage: Stage::Opening,
     };
     unfold(streaming, |mut streaming| async move {
-        let text = streaming.next().await?;
-        Some((Ok(Bytes::from(text)), streaming))
+        let events = streaming.next().await?;
+        Some((Ok(Bytes::from(events)), streaming))
     })
 }
 
 impl<F: Frames> Streaming<F> {
-    async fn next(&mut self) -> Option<String> {
+    async fn next(&mut self) -> Option<Vec<u8>> {
         loop {
             let events = match self.stage {
                 Stage::Closed => return None,
@@ -87,12 +87,12 @@ impl<F: Frames> Streaming<F> {
         }
     }
 
-    async fn running(&mut self) -> Option<String> {
+    async fn running(&mut self) -> Option<Vec<u8>> {
         let next = tokio::select! {
             biased;
             next = self.run.next() => next,
             () = self.client.gone() => return None,
-            () = tokio::time::sleep(self.gateway.stream.heartbeat) => return Some(sse::KEEP_ALIVE.to_owned()),
+            () = tokio::time::sleep(self.gateway.stream.heartbeat) => return Some(sse::KEEP_ALIVE.into()),
         };
         match next {
             Some(Ok((index, piece))) => {
@@ -103,28 +103,33 @@ impl<F: Frames> Streaming<F> {
             None => {
                 self.stage = Stage::Closed;
                 let closing = self.frames.closing(self.run.closing());
-                Some(self.written(closing.map(|events| events + sse::DONE)))
+                Some(self.written(closing.map(|mut events| {
+                    events.extend_from_slice(sse::DONE.as_bytes());
+                    events
+                })))
             }
         }
     }
 
     /// Events, or the error event in their place if they cannot be written.
-    fn written(&mut self, events: Events) -> String {
+    fn written(&mut self, events: Events) -> Vec<u8> {
         match events {
-            Ok(text) => text,
+            Ok(events) => events,
             Err(error) => self.failed(EngineError::Internal(error.to_string())),
         }
     }
 
     /// An error in place of the rest: clients raise it, and read no further.
-    fn failed(&mut self, error: EngineError) -> String {
+    fn failed(&mut self, error: EngineError) -> Vec<u8> {
         self.stage = Stage::Closed;
         let error = ApiError::from(error);
         self.gateway.metrics.rejected.with_label_values(&[error.code().slug()]).inc();
         if let Some(cause) = error.cause() {
             tracing::error!(code = error.code().slug(), cause, "a stream failed");
         }
+        let mut events = Vec::new();
         // An error body is a few plain texts: it can always be written.
-        sse::json_event(&error.body(Some(&self.request_id))).unwrap_or_default()
+        let _ = sse::append_json(&mut events, &error.body(Some(&self.request_id)));
+        events
     }
 }

@@ -21,8 +21,8 @@ pub(crate) struct ChatReply {
 }
 
 impl ChatReply {
-    fn event(&self, choice: ChunkChoice) -> Events {
-        sse::json_event(&self.chunk_with(vec![choice]))
+    fn append(&self, events: &mut Vec<u8>, choice: ChunkChoice) -> Result<(), serde_json::Error> {
+        sse::append_json(events, &self.chunk_with(vec![choice]))
     }
 
     fn chunk_with(&self, choices: Vec<ChunkChoice>) -> ChatChunk<'_> {
@@ -74,40 +74,42 @@ impl Reply for ChatReply {
 impl Frames for ChatReply {
     /// The role of each answer; the very first chunk says what was applied.
     fn opening(&mut self, answers: usize) -> Events {
-        let mut events = String::new();
+        let mut events = Vec::new();
         for index in 0..answers {
             let delta = Delta { role: Some(ASSISTANT), content: Some(String::new()) };
             let mut chunk = self.chunk_with(vec![choice(index, delta)]);
             chunk.lethe = (index == 0).then_some(&self.head.applied);
-            events += &sse::json_event(&chunk)?;
+            sse::append_json(&mut events, &chunk)?;
         }
         Ok(events)
     }
 
     fn piece(&mut self, index: usize, piece: Piece) -> Events {
-        let mut events = String::new();
+        let mut events = Vec::new();
         let logprobs = self.logprobs(&piece.tokens).filter(|some| !some.content.is_empty());
         if !piece.text.is_empty() || logprobs.is_some() {
             let delta = Delta { role: None, content: Some(piece.text) };
-            events += &self.event(ChunkChoice { logprobs, ..choice(index, delta) })?;
+            self.append(&mut events, ChunkChoice { logprobs, ..choice(index, delta) })?;
         }
         if piece.finish.is_some() {
             let finish_reason = piece.finish;
-            events +=
-                &self.event(ChunkChoice { finish_reason, ..choice(index, Delta::default()) })?;
+            self.append(
+                &mut events,
+                ChunkChoice { finish_reason, ..choice(index, Delta::default()) },
+            )?;
         }
         Ok(events)
     }
 
     fn closing(&mut self, closing: Closing) -> Events {
-        let mut events = String::new();
+        let mut events = Vec::new();
         if closing.moderation.is_some() {
             let last = self.chunk_with(Vec::new());
-            events += &sse::json_event(&ChatChunk { moderation: closing.moderation, ..last })?;
+            sse::append_json(&mut events, &ChatChunk { moderation: closing.moderation, ..last })?;
         }
         if self.usage == UsageChunk::Wanted {
             let last = self.chunk_with(Vec::new());
-            events += &sse::json_event(&ChatChunk { usage: Some(Some(closing.usage)), ..last })?;
+            sse::append_json(&mut events, &ChatChunk { usage: Some(Some(closing.usage)), ..last })?;
         }
         Ok(events)
     }

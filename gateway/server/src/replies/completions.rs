@@ -114,7 +114,7 @@ impl Frames for CompletionReply {
     /// Echoed prompts; the very first chunk says what was applied. Log-probabilities of an echoed
     /// prompt come with the answer's first chunk, since they have to be computed.
     fn opening(&mut self, answers: usize) -> Events {
-        let mut events = String::new();
+        let mut events = Vec::new();
         for index in 0..answers {
             let echo = self.echo(index).to_owned();
             if index > 0 && echo.is_empty() {
@@ -122,38 +122,40 @@ impl Frames for CompletionReply {
             }
             let mut chunk = self.chunk_with(vec![choice(index, echo)]);
             chunk.lethe = (index == 0).then_some(&self.head.applied);
-            events += &sse::json_event(&chunk)?;
+            sse::append_json(&mut events, &chunk)?;
         }
         Ok(events)
     }
 
     fn piece(&mut self, index: usize, piece: Piece) -> Events {
-        let mut events = String::new();
+        let mut events = Vec::new();
         let logprobs = self.logprobs(index, piece.prompt.as_deref(), &piece.tokens);
         let logprobs = logprobs.filter(|some| !some.tokens.is_empty());
         if !piece.text.is_empty() || logprobs.is_some() {
             let choice = CompletionChunkChoice { logprobs, ..choice(index, piece.text) };
-            events += &sse::json_event(&self.chunk_with(vec![choice]))?;
+            sse::append_json(&mut events, &self.chunk_with(vec![choice]))?;
         }
         if piece.finish.is_some() {
             let finish_reason = piece.finish;
             let choice = CompletionChunkChoice { finish_reason, ..choice(index, String::new()) };
-            events += &sse::json_event(&self.chunk_with(vec![choice]))?;
+            sse::append_json(&mut events, &self.chunk_with(vec![choice]))?;
         }
         Ok(events)
     }
 
     fn closing(&mut self, closing: Closing) -> Events {
-        let mut events = String::new();
+        let mut events = Vec::new();
         if closing.moderation.is_some() {
             let last = self.chunk_with(Vec::new());
-            events +=
-                &sse::json_event(&CompletionChunk { moderation: closing.moderation, ..last })?;
+            sse::append_json(
+                &mut events,
+                &CompletionChunk { moderation: closing.moderation, ..last },
+            )?;
         }
         if self.usage == UsageChunk::Wanted {
             let last = self.chunk_with(Vec::new());
             let usage = Some(Some(closing.usage));
-            events += &sse::json_event(&CompletionChunk { usage, ..last })?;
+            sse::append_json(&mut events, &CompletionChunk { usage, ..last })?;
         }
         Ok(events)
     }

@@ -40,10 +40,21 @@ proptest! {
 
     #[test]
     fn json_is_one_line(text in any::<String>()) {
-        let event = sse::json_event(&text).expect("a string is JSON");
-        prop_assert_eq!(event.matches('\n').count(), 2);
-        let decoded = decode(&event);
-        prop_assert_eq!(decoded.len(), 1);
-        prop_assert_eq!(serde_json::from_str::<String>(&decoded[0]).expect("JSON"), text);
+        let mut events = sse::text_event("before").into_bytes();
+        let before = events.len();
+        sse::append_json(&mut events, &text).expect("a string is JSON");
+        let events = String::from_utf8(events).expect("UTF-8");
+        prop_assert_eq!(events[before..].matches('\n').count(), 2);
+        let decoded = decode(&events);
+        prop_assert_eq!(decoded.len(), 2);
+        prop_assert_eq!(serde_json::from_str::<String>(&decoded[1]).expect("JSON"), text);
     }
+}
+
+#[test]
+fn what_is_no_json_appends_nothing() {
+    let mut events = b"data: a\n\n".to_vec();
+    let no_json = std::collections::HashMap::from([(vec![1], 1)]);
+    assert!(sse::append_json(&mut events, &no_json).is_err());
+    assert_eq!(events, b"data: a\n\n");
 }
