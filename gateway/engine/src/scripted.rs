@@ -49,6 +49,8 @@ struct House {
 #[derive(Debug, Default)]
 struct Jobs {
     next: u64,
+    /// Threads in [`ScriptedEngine::wait_for`].
+    watchers: usize,
     running: BTreeMap<u64, Vec<String>>,
     cancelled: u64,
 }
@@ -87,8 +89,12 @@ impl ScriptedEngine {
     #[must_use]
     pub fn wait_for(&self, running: usize, cancelled: u64, timeout: Duration) -> bool {
         let other = |jobs: &mut Jobs| jobs.running.len() != running || jobs.cancelled != cancelled;
-        let waited = self.house.changed.wait_timeout_while(self.house.jobs(), timeout, other);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let mut jobs = self.house.jobs();
+        jobs.watchers += 1;
+        let waited = self.house.changed.wait_timeout_while(jobs, timeout, other);
+        let (mut jobs, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        jobs.watchers -= 1;
+        !timeout.timed_out()
     }
 
     /// Refuses what can never run.
@@ -191,8 +197,15 @@ impl House {
         let id = jobs.next;
         jobs.next += 1;
         jobs.running.insert(id, names);
-        house.changed.notify_all();
+        house.tell(&jobs);
         Place { house: Arc::clone(house), id, ended: false }
+    }
+
+    /// Wakes who watches; to tell nobody would be a system call all the same.
+    fn tell(&self, jobs: &Jobs) {
+        if jobs.watchers > 0 {
+            self.changed.notify_all();
+        }
     }
 
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
@@ -205,7 +218,7 @@ impl Drop for Place {
         let mut jobs = self.house.jobs();
         jobs.running.remove(&self.id);
         jobs.cancelled += u64::from(!self.ended);
-        self.house.changed.notify_all();
+        self.house.tell(&jobs);
     }
 }
 

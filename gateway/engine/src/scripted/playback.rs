@@ -88,19 +88,27 @@ impl Playback {
         {
             return Err(error.clone());
         }
+        // The end is free.
+        let gate = self.script.gate.as_ref().filter(|_| matches!(self.step(), Step::Draw(_)));
+        let Some(gate) = gate else { return self.may_go_on() };
         let mut down = self.place.house.down.subscribe();
-        let pass = async {
-            // The end is free.
-            if let (Some(gate), Step::Draw(_)) = (&self.script.gate, self.step()) {
-                gate.pass().await;
-            }
-        };
         tokio::select! {
             biased;
             _ = down.wait_for(|down| *down) => Err(EngineError::ShuttingDown),
             () = tokio::time::sleep_until(self.job.deadline.into()) => Err(EngineError::Deadline),
-            () = pass => Ok(()),
+            () = gate.pass() => Ok(()),
         }
+    }
+
+    /// Fails if there was a shutdown, or the deadline has passed. It sets no timer.
+    fn may_go_on(&self) -> Result<(), EngineError> {
+        if *self.place.house.down.borrow() {
+            return Err(EngineError::ShuttingDown);
+        }
+        if tokio::time::Instant::now() >= self.job.deadline.into() {
+            return Err(EngineError::Deadline);
+        }
+        Ok(())
     }
 
     fn step(&self) -> Step {
