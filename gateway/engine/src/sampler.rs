@@ -81,19 +81,45 @@ fn keep(weights: &[f32], sampling: &Sampling, total: f64) -> Vec<(u32, f32)> {
         }
         return kept;
     }
-    // As few candidates are sorted as will do: few tokens carry most of the weight.
-    let mut count = weights.len().min(64);
-    loop {
-        let mut kept = candidates(weights, count);
-        if let Some(len) = nucleus(&kept, sampling, total) {
-            kept.truncate(len);
-            return kept;
-        }
-        if count == weights.len() {
-            return kept;
-        }
-        count = (count * 8).min(weights.len());
+    // One more than needed: where the others end is seen at the first that is left out.
+    let count = (reach(weights, sampling, total) + 1).min(weights.len());
+    let mut kept = candidates(weights, count);
+    let mut len = nucleus(&kept, sampling, total);
+    if len.is_none() && count < weights.len() {
+        // The same sum in another order may have been a little larger.
+        kept = candidates(weights, weights.len());
+        len = nucleus(&kept, sampling, total);
     }
+    kept.truncate(len.unwrap_or(kept.len()));
+    kept
+}
+
+/// Slots of weights in [0, 1] by exponent and the first four bits behind it.
+const SLOTS: usize = 2_048;
+
+/// How many of the likeliest candidates top-p and min-p may keep, or a few more: those of whole
+/// slots, which are counted and not sorted.
+fn reach(weights: &[f32], sampling: &Sampling, total: f64) -> usize {
+    let slot = |weight: f32| (weight.to_bits() >> 19) as usize;
+    let mut slots = vec![(0_usize, 0.0_f64); SLOTS];
+    for weight in weights {
+        let (count, sum) = &mut slots[slot(*weight).min(SLOTS - 1)];
+        *count += 1;
+        *sum += f64::from(*weight);
+    }
+    // The likeliest weighs 1.
+    let last = if sampling.min_p > 0.0 { slot(sampling.min_p).min(SLOTS - 1) } else { 0 };
+    let target =
+        if sampling.top_p < 1.0 { f64::from(sampling.top_p) * total } else { f64::INFINITY };
+    let (mut reached, mut carried) = (0, 0.0);
+    for (count, sum) in slots[last..].iter().rev() {
+        reached += count;
+        carried += sum;
+        if carried >= target {
+            break;
+        }
+    }
+    reached
 }
 
 /// The `count` likeliest tokens with their weights.
@@ -123,29 +149,52 @@ fn likeliest(values: &[f32], count: usize) -> Vec<u32> {
     if count == 0 {
         return Vec::new();
     }
-    let order = |a: &u32, b: &u32| {
-        values[*b as usize].total_cmp(&values[*a as usize]).then_with(|| a.cmp(b))
-    };
-    let mut ids: Vec<u32> = (0..index(values.len())).collect();
-    if count < ids.len() {
-        ids.select_nth_unstable_by(count - 1, order);
-        ids.truncate(count);
+    let room = count.saturating_mul(2).max(128);
+    let mut keys: Vec<u64> = Vec::with_capacity(room.min(values.len()));
+    // Of the values so far, `count` are above this.
+    let mut floor = 0;
+    for (id, value) in values.iter().enumerate() {
+        let key = key(*value, index(id));
+        if key > floor {
+            if keys.len() == room {
+                floor = *keys.select_nth_unstable_by(count, |a, b| b.cmp(a)).1;
+                keys.truncate(count);
+            }
+            keys.push(key);
+        }
     }
-    ids.sort_unstable_by(order);
-    ids
+    keys.sort_unstable_by(|a, b| b.cmp(a));
+    keys.truncate(count);
+    // The lower half is the id, inverted.
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+    keys.into_iter().map(|key| !(key as u32)).collect()
+}
+
+/// A number that is larger for larger values (in the order of `f32::total_cmp`), and for lower ids
+/// of equal ones.
+fn key(value: f32, id: u32) -> u64 {
+    let bits = value.to_bits();
+    let ordered = if value.is_sign_negative() { !bits } else { bits | 1 << 31 };
+    u64::from(ordered) << 32 | u64::from(!id)
 }
 
 /// The id of the largest value, the lowest of several.
 fn argmax(values: &[f32]) -> u32 {
-    let best = values
-        .iter()
-        .enumerate()
-        .fold((0, f32::NEG_INFINITY), |best, (id, v)| if *v > best.1 { (id, *v) } else { best });
-    index(best.0)
+    let largest = largest(values);
+    index(values.iter().position(|value| *value == largest).unwrap_or(0))
 }
 
-fn largest(values: &[f32]) -> f32 {
-    values.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+/// The largest value; side by side, since each comparison would wait for the one before.
+pub(crate) fn largest(values: &[f32]) -> f32 {
+    const LANES: usize = 32;
+    let (rows, rest) = values.as_chunks::<LANES>();
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    for row in rows {
+        for (lane, value) in lanes.iter_mut().zip(row) {
+            *lane = lane.max(*value);
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 fn index(id: usize) -> u32 {
@@ -216,6 +265,75 @@ mod tests {
         assert_eq!(keep(&weights, &sampling, 1000.0).len(), 500);
         let token = draw(&mut logits.clone(), &sampling, 3);
         assert!(token < 500);
+    }
+
+    /// Weights of which some are equal, some are tiny and some are zero; the likeliest weighs 1.
+    fn weights(random: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
+        let mut weight = || match random.next_u32() % 8 {
+            0 => 0.0,
+            1 => 0.25,
+            n => (-((random.next_u32() % 1_000) as f32) / 1_000.0 * 6.0 * n as f32).exp(),
+        };
+        (1..count).map(|_| weight()).chain([1.0]).collect()
+    }
+
+    #[test]
+    fn what_is_kept_is_what_sorting_everything_would_keep() {
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        for (round, count) in [1, 2, 63, 64, 127, 128, 129, 1_000, 5_000].into_iter().enumerate() {
+            let weights = weights(&mut random, count);
+            let total = weights.iter().map(|w| f64::from(*w)).sum();
+            let mut sorted: Vec<_> =
+                weights.iter().enumerate().map(|(i, w)| (index(i), *w)).collect();
+            sorted.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            for (top_p, min_p) in [
+                (0.01, 0.0),
+                (0.5, 0.0),
+                (0.95, 0.0),
+                (0.9999, 0.0),
+                (1.0, 0.05),
+                (1.0, 1.0),
+                (0.7, 0.2),
+            ] {
+                let sampling = Sampling { top_p, min_p, ..Sampling::default() };
+                let len = nucleus(&sorted, &sampling, total).unwrap_or(sorted.len());
+                assert_eq!(
+                    keep(&weights, &sampling, total),
+                    sorted[..len],
+                    "{round}: {top_p} {min_p}"
+                );
+            }
+            for top_k in [1, 2, 40, count / 2 + 1, count + 7] {
+                let sampling = Sampling { top_k, ..Sampling::default() };
+                assert_eq!(
+                    keep(&weights, &sampling, total),
+                    sorted[..top_k.min(count)],
+                    "{round}: {top_k}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_likeliest_are_in_total_order_whatever_their_signs() {
+        let values = [-1.0, f32::NEG_INFINITY, 2.0, 0.5, -0.0, 0.0, 2.0, f32::INFINITY, -1e-30];
+        assert_eq!(likeliest(&values, 20), [7, 2, 6, 3, 5, 4, 8, 0, 1]);
+        assert_eq!(likeliest(&values, 3), [7, 2, 6]);
+        let rising: Vec<f32> = (0_u16..1_000).map(|i| f32::from(i) - 500.0).collect();
+        assert_eq!(likeliest(&rising, 3), [999, 998, 997]);
+    }
+
+    #[test]
+    fn the_largest_is_found_in_every_place() {
+        for len in [1, 31, 32, 33, 100] {
+            for place in 0..len {
+                let mut values = vec![-2.0; len];
+                values[place] = -1.0;
+                assert_eq!((largest(&values), argmax(&values) as usize), (-1.0, place));
+            }
+        }
+        assert_eq!((largest(&[]), argmax(&[])), (f32::NEG_INFINITY, 0));
+        assert_eq!(argmax(&[f32::NAN, 1.0, f32::NAN]), 1);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use model::kernels::Isa;
 use model::kernels::elementwise::exponentiate;
 
 use crate::Divergence;
+use crate::sampler::largest;
 
 /// Pairs of logits that are computed together, to bound their memory.
 const PAIRS: usize = 16;
@@ -86,7 +87,7 @@ impl Comparing {
 /// `sum p (own - other) - (ln sum exp own - ln sum exp other)`.
 fn divergence(own: &[f32], other: &[f32]) -> f64 {
     let weights = |logits: &[f32]| {
-        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let largest = largest(logits);
         let mut weights = logits.to_vec();
         let total = exponentiate(Isa::detect(), &mut weights, largest, 1.0);
         (weights, total, f64::from(largest) + total.ln())
