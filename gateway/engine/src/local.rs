@@ -5,6 +5,7 @@
 //! after any preemption, with a warm or a cold cache.
 
 mod blocks;
+mod budget;
 mod comparing;
 mod outlet;
 mod priority;
@@ -44,7 +45,8 @@ pub struct LocalSettings {
     pub context_tokens: usize,
     /// Prompt tokens computed in a step while no row generates.
     pub step_tokens: usize,
-    /// Prompt tokens computed in a step while rows generate, so that a long prompt does not stall them.
+    /// Prompt tokens computed in a step while rows generate, so that a long prompt does not stall them;
+    /// fewer the longer their past, so that each such step takes as long.
     pub shared_step_tokens: usize,
     /// How weights are held.
     pub precision: ServedPrecision,

@@ -5,6 +5,7 @@ use std::ops::Range;
 use adapters::StackedDelta;
 use model::{Rows, Segment};
 
+use super::budget::divide;
 use super::row::Row;
 use super::worker::Worker;
 use crate::EngineError;
@@ -17,7 +18,7 @@ const SCORED_ROWS: usize = 32;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Share {
     pub(super) row: usize,
-    member: usize,
+    pub(super) member: usize,
     pub(super) tokens: usize,
 }
 
@@ -43,7 +44,8 @@ impl Worker {
     }
 
     /// Rows that generate get their one token; the rest of the budget goes to prompts in equal
-    /// shares, what is left of it to the oldest. A background row has a step to itself, or none.
+    /// shares, what is left of it to the oldest. Beside rows that generate, or in the background, tokens
+    /// are fewer the more past they have, so that all such steps take equally long. A background row has a step to itself, or none.
     pub(super) fn plan(&self) -> Vec<Share> {
         let background = !self.foreground_wants();
         let rows = self.running.iter().enumerate();
@@ -51,11 +53,15 @@ impl Worker {
         let (generating, prompts): (Vec<_>, Vec<_>) = rows.partition(|(_, r)| r.is_generating());
         let mut plan = shares(generating);
         let prompts = shares(prompts);
-        let budget = match plan.is_empty() && !background {
-            true => self.settings.step_tokens,
-            false => self.settings.shared_step_tokens,
-        };
-        plan.extend(divide(budget, prompts));
+        if plan.is_empty() && !background {
+            return divide(self.settings.step_tokens, prompts);
+        }
+        let mut prompts = divide(self.settings.shared_step_tokens, prompts);
+        for share in &mut prompts {
+            let past = self.running[share.row].members[share.member].computed();
+            share.tokens = self.token_cost.as_long_as(share.tokens, past);
+        }
+        plan.extend(prompts);
         plan
     }
 
@@ -190,42 +196,4 @@ fn shares(rows: Vec<(usize, &Row)>) -> Vec<Share> {
         (0..r.members.len()).map(share)
     });
     members.filter(|share| share.tokens > 0).collect()
-}
-
-/// Divides `budget` tokens among `wanted`: equal shares, then what is left to the first.
-fn divide(budget: usize, wanted: Vec<Share>) -> Vec<Share> {
-    let equal = budget.checked_div(wanted.len()).unwrap_or(0);
-    let mut given: Vec<Share> =
-        wanted.iter().map(|w| Share { tokens: w.tokens.min(equal), ..*w }).collect();
-    let mut left = budget - given.iter().map(|g| g.tokens).sum::<usize>();
-    for (given, wanted) in given.iter_mut().zip(wanted) {
-        let more = left.min(wanted.tokens - given.tokens);
-        given.tokens += more;
-        left -= more;
-    }
-    given.retain(|share| share.tokens > 0);
-    given
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_budget_is_divided_equally_and_used_up() {
-        let want = |tokens: &[usize]| -> Vec<Share> {
-            tokens
-                .iter()
-                .enumerate()
-                .map(|(row, &tokens)| Share { row, member: 0, tokens })
-                .collect()
-        };
-        let given = |budget, tokens: &[usize]| -> Vec<usize> {
-            divide(budget, want(tokens)).iter().map(|s| s.tokens).collect()
-        };
-        assert_eq!(given(64, &[1000, 10]), [54, 10]);
-        assert_eq!(given(64, &[1000, 1000]), [32, 32]);
-        assert_eq!(given(2, &[5, 5, 5]), [2]);
-        assert_eq!(given(64, &[]), [0_usize; 0]);
-    }
 }

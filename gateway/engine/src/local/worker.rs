@@ -10,6 +10,7 @@ use model::{KvCache, PackedDecoder};
 
 use super::LocalSettings;
 use super::blocks::BlockPool;
+use super::budget::TokenCost;
 use super::outlet::Outlet;
 use super::row::Row;
 use crate::{EngineError, Health, Status};
@@ -29,6 +30,7 @@ pub(super) struct Worker {
     pub(super) cache: KvCache,
     pub(super) blocks: BlockPool,
     pub(super) settings: LocalSettings,
+    pub(super) token_cost: TokenCost,
     /// Oldest first; a background row is last.
     pub(super) running: Vec<Row>,
     /// First come, first served; background rows come after all others.
@@ -59,6 +61,7 @@ impl Worker {
     ) -> Self {
         let blocks = BlockPool::new(cache.blocks());
         Self {
+            token_cost: TokenCost::new(decoder.config()),
             decoder,
             cache,
             blocks,

@@ -146,6 +146,22 @@ fn a_background_step_is_no_longer_than_a_shared_one() {
 }
 
 #[test]
+fn beside_a_generating_row_a_prompt_s_steps_shorten_as_its_past_grows() {
+    let mut house = house(64, LocalSettings { shared_step_tokens: 64, ..LocalSettings::default() });
+    let _generating = house.submit(Foreground, 20, 200);
+    house.step();
+    let _prompt = house.submit(Foreground, 300, 1);
+    let mut steps = Vec::new();
+    while let [(_, 1), (_, tokens)] = house.next()[..] {
+        steps.push(tokens);
+        house.step();
+    }
+    assert_eq!(steps[0], 64);
+    assert!(steps.is_sorted_by(|a, b| a >= b) && steps[steps.len() - 2] < 16, "{steps:?}");
+    assert_eq!(steps.iter().sum::<usize>(), 300);
+}
+
+#[test]
 fn a_background_row_takes_no_place_that_a_foreground_job_needs() {
     let mut house = house(64, LocalSettings { max_rows: 1, ..LocalSettings::default() });
     let _background = house.submit(Background, 20, 100);
