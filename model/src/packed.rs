@@ -3,6 +3,7 @@
 //! **Invariant:** a token's hidden state depends on its sequence alone, bit for bit: not on the
 //! other rows of the batch, nor on how the sequence was cut into steps, nor on the thread count.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::cache::{BLOCK_TOKENS, KvCache};
@@ -14,13 +15,10 @@ use crate::kernels::elementwise::{self, Rotation};
 use crate::kernels::linear::linear;
 use crate::kernels::low_rank::Factors;
 use crate::kernels::packed::{PackedMatrix, Precision};
-use crate::kernels::pool::Pool;
+use crate::kernels::pool::{Pool, share};
 use crate::kernels::scratch::Scratch;
 use crate::kernels::{Isa, lanes};
 use crate::{Config, ModelError, Projection, RowDelta, Rows, Site};
-
-/// Tasks a part of the pool from which on they share out evenly enough.
-const EVEN: usize = 4;
 
 /// How weights are held while serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -314,29 +312,74 @@ impl Step<'_> {
         let Config { kv_heads, head_dim, heads, .. } = self.model.config;
         let mut out = Rows::unset(q.len(), heads * head_dim);
         let view = DisjointRows::new(out.values_mut(), heads * head_dim);
-        let (pool, isa, group) = (&self.model.pool, self.model.isa, heads / kv_heads);
-        // The heads of a group share the reading of keys, but few groups do not share out evenly.
-        let together = if q.len() * kv_heads < EVEN * pool.parts() { 1 } else { group };
-        let tasks = heads / together;
+        let (pool, isa) = (&self.model.pool, self.model.isa);
+        let tasks = HeadTasks { rows: q.len(), heads, group: heads / kv_heads };
         pool.run(&|part| {
             let mut scores: Vec<lanes::Lanes> = Vec::new();
-            // Later rows of a prompt see more, so the parts take turns.
-            for task in (part..q.len() * tasks).step_by(pool.parts()) {
-                let (row, head) = (task / tasks, task % tasks * together);
+            for (row, heads) in tasks.of(part, pool.parts()) {
                 let place = self.places[row];
                 let past = Past {
                     cache: self.cache,
                     layer,
-                    kv_head: head / group,
+                    kv_head: heads.start / tasks.group,
                     table: place.table,
                     tokens: place.position + 1,
                 };
-                let columns = head * head_dim..(head + together) * head_dim;
+                let columns = heads.start * head_dim..heads.end * head_dim;
                 // SAFETY: a task is some heads of one row, and each runs once.
                 let target = unsafe { view.columns(row, columns.clone()) };
                 attention::attend(isa, past, &q.row(row)[columns], target, &mut scores);
             }
         });
         out
+    }
+}
+
+/// How attention is shared out. Heads of a group share the reading of keys and values.
+#[derive(Clone, Copy)]
+struct HeadTasks {
+    rows: usize,
+    heads: usize,
+    /// Heads that share a key head.
+    group: usize,
+}
+
+impl HeadTasks {
+    /// Groups a part of the pool from which on they share out evenly enough.
+    const EVEN: usize = 4;
+
+    /// A part's rows and heads, heads of one group at a time.
+    fn of(self, part: usize, parts: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let Self { rows, heads, group } = self;
+        let groups = rows * heads / group;
+        // Later rows of a prompt see more, so the parts take turns; few groups are cut.
+        let (cut, first, step) = match groups < Self::EVEN * parts {
+            true => (share(rows * heads, part, parts), 0, 1),
+            false => (0..rows * heads, part, parts),
+        };
+        (first..groups).step_by(step).filter_map(move |number| {
+            let start = (number * group).max(cut.start);
+            let end = ((number + 1) * group).min(cut.end);
+            (start < end).then(|| (start / heads, start % heads..(end - 1) % heads + 1))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_head_of_every_row_is_in_one_task_of_its_group() {
+        for (rows, heads, group, parts) in [(1, 9, 3, 2), (2, 8, 4, 3), (40, 9, 3, 2), (1, 2, 2, 4)]
+        {
+            let tasks = HeadTasks { rows, heads, group };
+            let mut times = vec![0; rows * heads];
+            for (row, own) in (0..parts).flat_map(|part| tasks.of(part, parts)) {
+                assert!(own.start / group == (own.end - 1) / group && own.end <= heads);
+                own.for_each(|head| times[row * heads + head] += 1);
+            }
+            assert!(times.iter().all(|times| *times == 1), "{rows} {heads} {group} {parts}");
+        }
     }
 }

@@ -152,8 +152,13 @@ pub(super) unsafe fn each_row(
     for (i, row) in rows.clone().enumerate() {
         // SAFETY: the caller's promise, tiles do not share columns, and the slice ends here.
         let y = unsafe { y.columns(row, tiles.start * TILE..y.width().min(tiles.end * TILE)) };
-        for (y, lanes) in y.chunks_mut(TILE).zip(out.iter().skip(i).step_by(rows.len())) {
-            work(y, &lanes[..y.len()]);
+        let mut lanes = out.iter().skip(i).step_by(rows.len());
+        let (whole, rest) = y.as_chunks_mut::<TILE>();
+        for (y, lanes) in whole.iter_mut().zip(&mut lanes) {
+            work(y, lanes);
+        }
+        if let Some(lanes) = lanes.next().filter(|_| !rest.is_empty()) {
+            work(rest, &lanes[..rest.len()]);
         }
     }
 }

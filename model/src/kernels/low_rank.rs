@@ -166,6 +166,9 @@ impl<'a> Products<'a> {
 
     /// The first half, of this part's share of the jobs.
     pub(super) fn shrink(&self, isa: Isa, (part, parts): (usize, usize), x: Operand<'_>) {
+        if self.is_empty() {
+            return;
+        }
         let mut out = [lanes::splat(0.0); TILES * PANEL];
         for job in &self.jobs[share(self.jobs.len(), part, parts)] {
             // Nobody else has this job.
