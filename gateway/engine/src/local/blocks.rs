@@ -2,7 +2,8 @@
 //!
 //! A cached block is found by its whole past: a key is the chain before the block and the block's
 //! sixteen tokens, and a chain begins with the (digest, scale) vector. Keys are compared exactly,
-//! never by hash alone, so blocks are shared only where every bit of them would be the same.
+//! never by hash alone, so blocks are shared only where every bit of them would be the same. A block
+//! of which only the first tokens are wanted is copied.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,7 +16,7 @@ pub(crate) struct Chain(u64);
 
 type Tokens = [u32; BLOCK_TOKENS];
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 struct Key {
     before: Chain,
     tokens: Tokens,
@@ -52,7 +53,8 @@ pub(crate) struct BlockPool {
     free: Vec<u32>,
     /// Cached blocks that nobody uses, oldest first.
     unused: BTreeMap<u64, u32>,
-    cached: HashMap<Key, Cached>,
+    /// The blocks after each chain, in the order of their tokens.
+    cached: HashMap<Chain, BTreeMap<Tokens, Cached>>,
     roots: HashMap<VectorKey, Root>,
     /// The root of each chain that is in use or cached.
     root_of: HashMap<Chain, VectorKey>,
@@ -64,6 +66,9 @@ pub(crate) struct BlockPool {
 pub(crate) struct Prefix {
     pub(crate) blocks: Vec<u32>,
     pub(crate) chain: Chain,
+    /// A cached block that begins as the prompt goes on, and for how many tokens. It is nobody's: what
+    /// it holds is to be copied before the next step.
+    pub(crate) next: Option<(u32, usize)>,
 }
 
 impl BlockPool {
@@ -100,11 +105,31 @@ impl BlockPool {
         };
         let mut found = Vec::new();
         for tokens in tokens.as_chunks::<BLOCK_TOKENS>().0 {
-            let Some(&cached) = self.cached.get(&Key { before, tokens: *tokens }) else { break };
+            let Some(&cached) = self.after(before, tokens) else { break };
             before = cached.chain;
             found.push(cached);
         }
         found
+    }
+
+    fn after(&self, before: Chain, tokens: &Tokens) -> Option<&Cached> {
+        self.cached.get(&before)?.get(tokens)
+    }
+
+    /// The cached block after `before` that shares the most first tokens with `tokens`, and how many.
+    fn nearest(&self, before: Chain, tokens: &[u32]) -> Option<(u32, usize)> {
+        let mut wanted = Tokens::default();
+        wanted.iter_mut().zip(tokens).for_each(|(wanted, token)| *wanted = *token);
+        let shared = |(other, cached): (&Tokens, &Cached)| {
+            let shared = other.iter().zip(tokens).take_while(|(a, b)| a == b).count();
+            (cached.block, shared)
+        };
+        // Those that begin alike are neighbours.
+        let followers = self.cached.get(&before)?;
+        let below = followers.range(..wanted).next_back().map(shared);
+        let above = followers.range(wanted..).next().map(shared);
+        let nearest = [below, above].into_iter().flatten().max_by_key(|(_, shared)| *shared);
+        nearest.filter(|(_, shared)| *shared > 0)
     }
 
     /// Begins a sequence: takes the cached blocks of the longest known prefix of `tokens`.
@@ -117,11 +142,12 @@ impl BlockPool {
         });
         root.sequences += 1;
         let chain = found.last().map_or(root.chain, |cached| cached.chain);
+        let next = self.nearest(chain, &tokens[found.len() * BLOCK_TOKENS..]);
         let blocks: Vec<u32> = found.into_iter().map(|cached| cached.block).collect();
         for &block in &blocks {
             self.acquire(block);
         }
-        Prefix { blocks, chain }
+        Prefix { blocks, chain, next }
     }
 
     fn acquire(&mut self, block: u32) {
@@ -151,18 +177,26 @@ impl BlockPool {
     /// Takes a block out of the prefix cache.
     fn forget(&mut self, block: u32) {
         let Some(key) = self.blocks[block as usize].key.take() else { return };
-        if let Some(cached) = self.cached.remove(&key)
+        if let Some(cached) = self.take_out(&key)
             && let Some(vector) = self.root_of.remove(&cached.chain)
         {
             self.leave_root(&vector, |root| root.blocks -= 1);
         }
     }
 
+    fn take_out(&mut self, key: &Key) -> Option<Cached> {
+        let followers = self.cached.get_mut(&key.before)?;
+        let cached = followers.remove(&key.tokens);
+        if followers.is_empty() {
+            self.cached.remove(&key.before);
+        }
+        cached
+    }
+
     /// Enters a full block of a sequence into the prefix cache, and gives the chain that ends
     /// with it. If an equal block is cached already, that one stays.
     pub(crate) fn register(&mut self, before: Chain, tokens: &Tokens, block: u32) -> Chain {
-        let key = Key { before, tokens: *tokens };
-        if let Some(cached) = self.cached.get(&key) {
+        if let Some(cached) = self.after(before, tokens) {
             return cached.chain;
         }
         let chain = self.next_chain();
@@ -171,8 +205,8 @@ impl BlockPool {
                 root.blocks += 1;
             }
             self.root_of.insert(chain, vector);
-            self.cached.insert(key.clone(), Cached { block, chain });
-            self.blocks[block as usize].key = Some(key);
+            self.cached.entry(before).or_default().insert(*tokens, Cached { block, chain });
+            self.blocks[block as usize].key = Some(Key { before, tokens: *tokens });
         }
         chain
     }
@@ -249,6 +283,36 @@ mod tests {
         assert_eq!(pool.available(), 2);
         pool.end(&vector, &again.blocks);
         assert_eq!(pool.available(), 4);
+    }
+
+    #[test]
+    fn of_the_blocks_after_a_prefix_the_one_that_goes_on_most_alike_is_offered() {
+        let mut pool = BlockPool::new(8);
+        let vector = VectorKey::default();
+        let first = run(&mut pool, 0, 1);
+        let chain = pool.begin(&vector, &tokens(0)).chain;
+        let alike = |count: usize, other: u32| -> Tokens {
+            std::array::from_fn(|i| if i < count { 70 } else { other })
+        };
+        let others = [alike(3, 0), alike(9, 90), alike(9, 5), alike(12, 2)];
+        let blocks = others.map(|tokens| {
+            let block = pool.allocate().expect("free");
+            pool.register(chain, &tokens, block);
+            block
+        });
+        let next = |pool: &mut BlockPool, rest: &[u32]| {
+            let prefix = pool.begin(&vector, &[&tokens(0), rest].concat());
+            assert_eq!(prefix.blocks, first);
+            prefix.next
+        };
+        assert_eq!(next(&mut pool, &alike(12, 3)), Some((blocks[3], 12)));
+        let mut almost = alike(9, 90);
+        almost[15] = 0;
+        assert_eq!(next(&mut pool, &almost), Some((blocks[1], 15)));
+        assert_eq!(next(&mut pool, &alike(9, 60)).map(|(_, shared)| shared), Some(9));
+        assert_eq!(next(&mut pool, &[70; 2]).map(|(_, shared)| shared), Some(2));
+        assert_eq!(next(&mut pool, &[71; 20]), None);
+        assert_eq!(next(&mut pool, &[]), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use model::KvCache;
 use tokio::sync::mpsc::Receiver;
 
 use super::blocks::BlockPool;
@@ -133,11 +134,11 @@ impl Row {
     }
 
     /// Takes places in the cache; gives prompt tokens looked up and found.
-    pub(super) fn begin(&mut self, pool: &mut BlockPool) -> (usize, usize) {
+    pub(super) fn begin(&mut self, pool: &mut BlockPool, cache: &mut KvCache) -> (usize, usize) {
         let prefix = self.prefix_use();
         let mut found = 0;
         for (index, member) in self.members.iter_mut().enumerate() {
-            let cached = member.begin(pool, prefix);
+            let cached = member.begin(pool, cache, prefix);
             found += cached;
             if index == 0 {
                 self.cached_tokens.get_or_insert(cached);

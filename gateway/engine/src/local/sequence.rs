@@ -1,7 +1,7 @@
 //! A sequence in the KV cache.
 
 use adapters::{AdapterVector, VectorKey};
-use model::BLOCK_TOKENS;
+use model::{BLOCK_TOKENS, KvCache};
 
 use super::blocks::{BlockPool, Chain, Prefix};
 
@@ -87,11 +87,23 @@ impl Sequence {
     }
 
     /// Takes a place in the cache; gives the number of tokens that were there already.
-    pub(super) fn begin(&mut self, pool: &mut BlockPool, prefix: PrefixUse) -> usize {
-        let Prefix { blocks, chain } = pool.begin(&self.key, self.known(prefix));
-        let full = blocks.len();
-        let computed = full * BLOCK_TOKENS;
-        self.place = Some(Place { table: blocks, computed, chain, full, prefix });
+    pub(super) fn begin(
+        &mut self,
+        pool: &mut BlockPool,
+        cache: &mut KvCache,
+        prefix: PrefixUse,
+    ) -> usize {
+        let Prefix { blocks: mut table, chain, next } = pool.begin(&self.key, self.known(prefix));
+        let full = table.len();
+        let mut computed = full * BLOCK_TOKENS;
+        if let Some((from, tokens)) = next
+            && let Some(to) = pool.allocate()
+        {
+            cache.copy_block(from as usize, to as usize);
+            table.push(to);
+            computed += tokens;
+        }
+        self.place = Some(Place { table, computed, chain, full, prefix });
         computed
     }
 

@@ -180,7 +180,7 @@ impl Worker {
                 return;
             }
             let Some(mut row) = self.waiting.remove(index) else { return };
-            let (queried, found) = row.begin(&mut self.blocks);
+            let (queried, found) = row.begin(&mut self.blocks, &mut self.cache);
             self.prefix_queries += queried as u64;
             self.prefix_hits += found as u64;
             self.start(row);
