@@ -1,5 +1,5 @@
 //! What the linear layers of a decoder of the default model's shape cost, with and without
-//! adapters, beside what the memory gives in the same run.
+//! adapters, beside what the memory and the processor give in the same run.
 //!
 //! `cargo bench -p model`. The weights are noise: only their bytes matter.
 
@@ -140,6 +140,52 @@ fn memory(criterion: &mut Criterion) {
     });
 }
 
+/// Products of 8-bit integers from registers alone: what a step of many rows cannot go below.
+#[cfg(target_arch = "x86_64")]
+fn arithmetic(criterion: &mut Criterion) {
+    /// Products of one pass: twelve instructions of 64, for each has to wait four cycles for the sum
+    /// before it.
+    const PASS: u64 = 12 * 64;
+    const PASSES: u64 = 100_000;
+    if Isa::detect() < Isa::Avx512 {
+        return;
+    }
+    let pool = pool();
+    let mut group = criterion.benchmark_group("arithmetic");
+    group.throughput(Throughput::Elements(PASS * PASSES * pool.parts() as u64));
+    group.bench_function("products", |bencher| {
+        bencher.iter(|| pool.run(&|_| passes(PASSES)));
+    });
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn arithmetic(_: &mut Criterion) {}
+
+/// In assembly, for the compiler would leave out what nobody reads.
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "the instructions were detected, and only registers are written")]
+fn passes(count: u64) {
+    macro_rules! products {
+        ($($register:literal)*) => {
+            concat!($("vpdpbusd zmm", $register, ", zmm30, zmm31\n"),*)
+        };
+    }
+    // SAFETY: all registers that are written are named.
+    unsafe {
+        std::arch::asm!(
+            "2:",
+            products!(0 1 2 3 4 5 6 7 8 9 10 11),
+            "dec {count}",
+            "jnz 2b",
+            count = inout(reg) count => _,
+            out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _,
+            out("zmm5") _, out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _,
+            out("zmm10") _, out("zmm11") _,
+            options(nostack, nomem),
+        );
+    }
+}
+
 fn layers(criterion: &mut Criterion) {
     let (pool, mut noise) = (pool(), Noise(3));
     for precision in [Precision::Int4Affine, Precision::Int8] {
@@ -184,6 +230,6 @@ fn pool() -> Pool {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = memory, layers, adapters
+    targets = memory, arithmetic, layers, adapters
 }
 criterion_main!(benches);
