@@ -34,7 +34,6 @@ pub(super) const TILES: usize = 8;
 /// If a matrix or an update has other inputs than `x` has columns, or an update other outputs than
 /// its matrix.
 #[must_use]
-#[expect(unsafe_code, reason = "each part writes the columns of its tiles")]
 pub fn linear<const N: usize>(
     pool: &Pool,
     isa: Isa,
@@ -42,92 +41,116 @@ pub fn linear<const N: usize>(
     updates: [&[Update<'_>]; N],
     x: &Rows,
 ) -> [Rows; N] {
-    for inputs in matrices
-        .iter()
-        .map(|m| m.inputs)
-        .chain(updates.iter().copied().flatten().map(|u| u.factors.inputs()))
-    {
+    let inputs = matrices.iter().map(|m| m.inputs);
+    for inputs in inputs.chain(updates.iter().copied().flatten().map(|u| u.factors.inputs())) {
         assert_eq!(inputs, x.width(), "inputs of a matrix and columns of the rows");
     }
-    let rows = x.len();
     let products = Products::new(&updates, x.len());
     let rounds = matrices.iter().any(|m| m.precision != Precision::F32) || products.rounds();
     let panels = if rounds { quantised::round_all(pool, isa, x) } else { Scratch::default() };
-    let (x, gate) = (Operand::new(x.width(), x.values(), &panels), Gate::new(pool));
-    let mut outputs = matrices.map(|m| Rows::unset(rows, m.outputs));
+    let mut outputs = matrices.map(|m| Rows::unset(x.len(), m.outputs));
     let views = outputs.each_mut().map(|y| {
         let width = y.width();
         DisjointRows::new(y.values_mut(), width)
     });
-    pool.run(&|part| {
-        let parts = (part, pool.parts());
-        let own = own_tiles(&matrices, parts);
-        // The weights of a tile stay in the nearest cache while all panels of rows meet them.
-        let together = if rows > PANEL { 1 } else { TILES };
-        let pieces: Vec<_> = (0..N)
-            .flat_map(|m| chunks(own[m].clone(), together).map(move |tiles| (m, tiles)))
-            .collect();
-        let (before, after) = pieces.split_at(pieces.len() / 2);
-        let mut out = [lanes::splat(0.0); TILES * PANEL];
-        let mut run = |(m, tiles): &(usize, Range<usize>)| {
-            // SAFETY: tiles are shared out to parts once each.
-            unsafe { run_tiles(isa, matrices[*m], tiles, (x, rows), &mut out, &views[*m]) };
-        };
-        for (i, piece) in before.iter().enumerate() {
-            products.fetch_a(parts, (i, before.len()));
-            run(piece);
-        }
-        products.shrink(isa, parts, x);
-        gate.arrive();
-        for (i, piece) in after.iter().enumerate() {
-            products.fetch_b(&own, (i, after.len()));
-            run(piece);
-        }
-        if !products.is_empty() {
-            gate.wait();
-            for (m, (tiles, y)) in own.into_iter().zip(&views).enumerate() {
-                // SAFETY: as above.
-                unsafe { products.expand(isa, m, tiles, &mut out, y) };
-            }
-        }
-    });
+    let (x, rows, gate) = (Operand::new(x.width(), x.values(), &panels), x.len(), Gate::new(pool));
+    let layer = Layer { isa, parts: pool.parts(), matrices, products, gate, x, rows, views };
+    match rows {
+        0..=PANEL => pool.run(&|part| layer.few_rows(part)),
+        _ => pool.run(&|part| layer.many_rows(part)),
+    }
     outputs
 }
 
-/// A part's share of all matrices' tiles: of each matrix a range, which may be empty.
-fn own_tiles<const N: usize>(
-    matrices: &[&PackedMatrix; N],
-    (part, parts): (usize, usize),
-) -> [Range<usize>; N] {
-    let own = share(matrices.iter().map(|m| m.tiles()).sum(), part, parts);
-    let mut first = 0;
-    matrices.map(|matrix| {
-        let last = first + matrix.tiles();
-        let (start, end) = (own.start.clamp(first, last), own.end.clamp(first, last));
-        let tiles = start - first..end - first;
-        first = last;
-        tiles
-    })
+/// What the parts of the pool share.
+struct Layer<'a, const N: usize> {
+    isa: Isa,
+    parts: usize,
+    matrices: [&'a PackedMatrix; N],
+    products: Products<'a>,
+    gate: Gate<'a>,
+    x: Operand<'a>,
+    rows: usize,
+    views: [DisjointRows<'a>; N],
 }
 
-/// Some tiles' outputs, at most [`TILES`], for every row.
-///
-/// # Safety
-/// No other part has these tiles.
-#[expect(unsafe_code, reason = "writes the columns of these tiles")]
-unsafe fn run_tiles(
-    isa: Isa,
-    matrix: &PackedMatrix,
-    tiles: &Range<usize>,
-    (x, rows): (Operand<'_>, usize),
-    out: &mut [Lanes; TILES * PANEL],
-    y: &DisjointRows<'_>,
-) {
-    for rows in chunks(0..rows, PANEL) {
-        let out = multiply(isa, matrix, tiles.clone(), (x, rows.clone()), out);
-        // SAFETY: the caller's promise.
-        unsafe { each_row(tiles, rows, out, y, |y, lanes| y.copy_from_slice(lanes)) };
+impl<const N: usize> Layer<'_, N> {
+    /// One panel of rows: time goes into reading weights, and what updates read is asked for while
+    /// the matrices' own is read and multiplied.
+    fn few_rows(&self, part: usize) {
+        let Self { products, gate, .. } = self;
+        let own = self.own_tiles(part);
+        let pieces: Vec<_> = pieces(&own, TILES).collect();
+        let (before, after) = pieces.split_at(pieces.len() / 2);
+        let mut out = [lanes::splat(0.0); TILES * PANEL];
+        for (i, (m, tiles)) in before.iter().enumerate() {
+            products.fetch_a((part, self.parts), (i, before.len()));
+            self.compute(*m, tiles, &mut out);
+        }
+        products.shrink(self.isa, (part, self.parts), self.x);
+        gate.arrive();
+        for (i, (m, tiles)) in after.iter().enumerate() {
+            products.fetch_b(&own, (i, after.len()));
+            self.compute(*m, tiles, &mut out);
+        }
+        if !products.is_empty() {
+            gate.wait();
+            own.into_iter().enumerate().for_each(|(m, tiles)| self.update(m, tiles, &mut out));
+        }
     }
+
+    /// Many rows: a tile's weights and its outputs stay near while all panels of rows meet them.
+    fn many_rows(&self, part: usize) {
+        let mut out = [lanes::splat(0.0); TILES * PANEL];
+        if !self.products.is_empty() {
+            self.products.shrink(self.isa, (part, self.parts), self.x);
+            self.gate.arrive();
+            self.gate.wait();
+        }
+        for (m, tiles) in pieces(&self.own_tiles(part), 1) {
+            self.compute(m, &tiles, &mut out);
+            self.update(m, tiles, &mut out);
+        }
+    }
+
+    /// Some tiles' outputs, at most [`TILES`], for every row. The tiles are the part's own.
+    #[expect(unsafe_code, reason = "writes the columns of these tiles")]
+    fn compute(&self, m: usize, tiles: &Range<usize>, out: &mut [Lanes; TILES * PANEL]) {
+        for rows in chunks(0..self.rows, PANEL) {
+            let x = (self.x, rows.clone());
+            let out = multiply(self.isa, self.matrices[m], tiles.clone(), x, out);
+            // SAFETY: `own_tiles` shares tiles out to parts once each.
+            unsafe { each_row(tiles, rows, out, &self.views[m], |y, x| y.copy_from_slice(x)) };
+        }
+    }
+
+    /// Adds the updates to some tiles' outputs. The tiles are the part's own.
+    #[expect(unsafe_code, reason = "writes the columns of these tiles")]
+    fn update(&self, m: usize, tiles: Range<usize>, out: &mut [Lanes; TILES * PANEL]) {
+        // SAFETY: `own_tiles` shares tiles out to parts once each.
+        unsafe { self.products.expand(self.isa, m, tiles, out, &self.views[m]) };
+    }
+
+    /// A part's share of all matrices' tiles: of each matrix a range, which may be empty.
+    fn own_tiles(&self, part: usize) -> [Range<usize>; N] {
+        let own = share(self.matrices.iter().map(|m| m.tiles()).sum(), part, self.parts);
+        let mut first = 0;
+        self.matrices.map(|matrix| {
+            let last = first + matrix.tiles();
+            let (start, end) = (own.start.clamp(first, last), own.end.clamp(first, last));
+            let tiles = start - first..end - first;
+            first = last;
+            tiles
+        })
+    }
+}
+
+/// Matrices' tiles, some of one matrix at a time.
+fn pieces(tiles: &[Range<usize>], together: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let of = move |(m, tiles): (usize, &Range<usize>)| {
+        chunks(tiles.clone(), together).map(move |tiles| (m, tiles))
+    };
+    tiles.iter().enumerate().flat_map(of)
 }
 
 /// Pieces of a range, of that length but the last.

@@ -265,9 +265,12 @@ mod tests {
 
     #[test]
     fn every_instruction_set_and_number_of_parts_gives_the_product() {
-        for (precision, tolerance) in [(Precision::F32, 1e-6), (Precision::Int8, 0.02)] {
+        let precisions = [(Precision::F32, 1e-6), (Precision::Int8, 0.02)];
+        for ((precision, tolerance), rows) in
+            precisions.into_iter().flat_map(|precision| [6, ROWS].map(|rows| (precision, rows)))
+        {
             let mut noise = Noise::new(9);
-            let x = noise.rows(ROWS, INPUTS);
+            let x = noise.rows(rows, INPUTS);
             let ranks = [3, 37];
             let plain =
                 ranks.map(|r| (values(&mut noise, r * INPUTS), values(&mut noise, r * OUTPUTS)));
@@ -277,17 +280,20 @@ mod tests {
             });
             let update =
                 |index: usize, rows, scale| Update { rows, factors: &factors[index], scale };
-            let updates =
-                [update(0, 0..2, -0.5), update(1, 1..10, 2.0), update(1, 11..usize::MAX, 1.0)];
+            let updates = [
+                update(0, 0..2, -0.5),
+                update(1, 1..rows - 1, 2.0),
+                update(1, rows..usize::MAX, 1.0),
+            ];
             let want = updated(Isa::Portable, 1, &updates, &x);
-            for row in 0..ROWS {
+            for row in 0..rows {
                 let (sums, size) = expected(&plain, &ranks, &updates[..2], x.row(row), row);
                 for (got, sum) in want.row(row).iter().zip(sums) {
                     let error = (f64::from(*got) - sum).abs();
                     assert!(error <= tolerance * size, "{precision:?} {row}: {error} of {size}");
                 }
             }
-            assert_eq!(want.row(10), [0.0; OUTPUTS], "a row without an update");
+            assert_eq!(want.row(rows - 1), [0.0; OUTPUTS], "a row without an update");
             for (isa, parts) in
                 Isa::available().into_iter().flat_map(|isa| [(isa, 1), (isa, 2), (isa, 4)])
             {

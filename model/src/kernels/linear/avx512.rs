@@ -38,6 +38,9 @@ fn of_rows<const R: usize>(
     out: &mut [Lanes],
 ) {
     let out = out.as_chunks_mut::<R>().0;
+    if m.precision == Precision::Int8 && m.groups() == 1 {
+        return of_one_group(m, tiles, x, out);
+    }
     for (tile, out) in tiles.zip(out) {
         match m.precision {
             Precision::Int8 => accumulate::<R, false, false>(m, tile, x, out),
@@ -59,6 +62,40 @@ macro_rules! unrolled {
             $body
         })*
     };
+}
+
+/// As `accumulate` for 8-bit weights of a single group, such as those of a factor B: what belongs to
+/// the rows stays in registers from tile to tile.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn of_one_group<const R: usize>(
+    m: &PackedMatrix,
+    tiles: Range<usize>,
+    x: PanelRows<'_>,
+    out: &mut [[Lanes; R]],
+) {
+    let (first, x, count) = (x.first, &x.groups[0], m.tile(0).len());
+    assert!(first + R <= PANEL, "rows of one panel");
+    let weights = m.lines[tiles.start * count..tiles.end * count].chunks_exact(count);
+    let offset = -m.precision.offset();
+    for ((lines, scale), out) in weights.zip(&m.scales[tiles]).zip(out) {
+        let mut dots = [_mm512_setzero_si512(); R];
+        unrolled!(r in 0..R => { dots[r] = _mm512_set1_epi32(offset * x.sums[first + r]); });
+        for (i, line) in lines.iter().enumerate() {
+            // SAFETY: a line is 64 aligned bytes.
+            let line = unsafe { _mm512_load_si512(line.0.as_ptr().cast()) };
+            unrolled!(r in 0..R => {
+                dots[r] = _mm512_dpbusd_epi32(dots[r], line, quad(x, i, first + r));
+            });
+        }
+        // SAFETY: sixteen scales.
+        let scale = unsafe { widen(scale.as_ptr()) };
+        unrolled!(r in 0..R => {
+            let step = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[first + r]));
+            let sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r]), step, _mm512_setzero_ps());
+            // SAFETY: sixteen f32, and the store needs no alignment.
+            unsafe { _mm512_storeu_ps(out[r].as_mut_ptr(), sum) };
+        });
+    }
 }
 
 /// `FOUR`: two weights a byte; `AFFINE`: groups have minima.
