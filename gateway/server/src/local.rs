@@ -36,10 +36,15 @@ pub fn load(settings: &Settings) -> anyhow::Result<Loaded> {
         config: model.checkpoint().config().clone(),
         precision: served(settings.engine.precision),
     };
-    let engine = LocalEngine::start(model, &engine_settings(settings.engine))?;
     let root = adapter_root(settings, &base.name)?;
     let presets = open_presets(&root, settings.policy.bounds)?;
-    let catalogue = open_catalogue(settings, root, base)?;
+    // Each takes a core for half a second or more.
+    let (engine, catalogue) = std::thread::scope(|scope| {
+        let catalogue = scope.spawn(|| open_catalogue(settings, root, base));
+        let engine = LocalEngine::start(model, &engine_settings(settings.engine));
+        (engine, catalogue.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (engine, catalogue) = (engine?, catalogue?);
     let scorer = open_scorer(&settings.moderation).context("the scorer cannot be used")?;
     tracing::info!(version = scorer.version(), "scorer loaded");
     Ok(Loaded { engine: Arc::new(engine), catalogue: Arc::new(catalogue), presets, scorer })
