@@ -41,14 +41,20 @@ keep!(u16);
 
 /// A vector whose memory is kept when it is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch<T: Kept>(Vec<T>);
+pub(crate) struct Scratch<T: Kept> {
+    /// All that were ever written, which may be more.
+    values: Vec<T>,
+    len: usize,
+}
 
 impl<T: Kept> Scratch<T> {
     /// `len` values, of any kind: for what is written before it is read.
     pub(crate) fn any(len: usize) -> Self {
         let mut values = take(len);
-        values.resize(len, T::default());
-        Self(values)
+        if values.len() < len {
+            values.resize(len, T::default());
+        }
+        Self { values, len }
     }
 
     /// `len` times the default.
@@ -78,7 +84,7 @@ fn take<T: Kept>(len: usize) -> Vec<T> {
 
 impl<T: Kept> Drop for Scratch<T> {
     fn drop(&mut self) {
-        let values = std::mem::take(&mut self.0);
+        let values = std::mem::take(&mut self.values);
         // A thread that ends keeps nothing.
         let _ = T::kept().try_with(|kept| {
             let mut kept = kept.borrow_mut();
@@ -103,13 +109,13 @@ impl<T: Kept> Deref for Scratch<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.0
+        &self.values[..self.len]
     }
 }
 
 impl<T: Kept> DerefMut for Scratch<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.0
+        &mut self.values[..self.len]
     }
 }
 
