@@ -41,9 +41,12 @@ pub fn linear<const N: usize>(
     updates: [&[Update<'_>]; N],
     x: &Rows,
 ) -> [Rows; N] {
-    let inputs = matrices.iter().map(|m| m.inputs);
-    for inputs in inputs.chain(updates.iter().copied().flatten().map(|u| u.factors.inputs())) {
-        assert_eq!(inputs, x.width(), "inputs of a matrix and columns of the rows");
+    for (matrix, updates) in matrices.iter().zip(updates) {
+        assert_eq!(matrix.inputs, x.width(), "inputs of a matrix and columns of the rows");
+        for Update { factors, .. } in updates {
+            let shape = (factors.inputs(), factors.outputs());
+            assert_eq!(shape, (matrix.inputs, matrix.outputs), "an update of its matrix");
+        }
     }
     let products = Products::new(&updates, x.len());
     let rounds = matrices.iter().any(|m| m.precision != Precision::F32) || products.rounds();

@@ -182,7 +182,7 @@ impl<'a> Products<'a> {
     /// No other part has these tiles.
     ///
     /// # Panics
-    /// If a part has not done its first half, or an update's outputs do not fit `y`.
+    /// If a part has not done its first half.
     #[expect(unsafe_code, reason = "writes the columns of these tiles")]
     pub(super) unsafe fn expand(
         &self,
@@ -255,7 +255,7 @@ mod tests {
         (0..count).map(|_| noise.next()).collect()
     }
 
-    /// What the updates add to `ROWS` rows `x`.
+    /// What the updates add to rows `x`.
     fn updated(isa: Isa, parts: usize, updates: &[Update<'_>], x: &Rows) -> Rows {
         let zero =
             PackedMatrix::from_values(Precision::F32, (OUTPUTS, INPUTS), &[0.0; OUTPUTS * INPUTS]);
