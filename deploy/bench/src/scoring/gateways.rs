@@ -7,9 +7,9 @@ use std::sync::{Arc, mpsc};
 use adapters::Catalogue;
 use anyhow::Context;
 use gateway_engine::Engine;
-use gateway_server::settings::{Layers, Settings};
-use gateway_server::shutdown::Ending;
 use gateway_server::Loaded;
+use gateway_server::settings::{Layers, Presets, Settings};
+use gateway_server::shutdown::Ending;
 use gateway_server::startup::Bound;
 use gateway_server::{Phase, local};
 use gateway_toxicity::Scorer;
@@ -37,7 +37,8 @@ pub(crate) struct Gateway {
 pub(crate) fn load(model: &str, home: &Path) -> anyhow::Result<Parts> {
     let home = home.to_str().context("the home folder's name is not UTF-8")?;
     let settings = settings(&[("model", model), ("home", home)])?;
-    let Loaded { engine, catalogue, scorer } = local::load(&settings)?;
+    // The requests choose no adapters, so that there is no use for presets.
+    let Loaded { engine, catalogue, scorer, .. } = local::load(&settings)?;
     Ok(Parts { engine, catalogue, scorer })
 }
 
@@ -54,6 +55,7 @@ impl Parts {
         Loaded {
             engine: Arc::clone(&self.engine),
             catalogue: Arc::clone(&self.catalogue),
+            presets: Presets::new(),
             scorer: Arc::clone(&self.scorer),
         }
     }
