@@ -284,14 +284,16 @@ impl PackedMatrix {
 /// Asks for values to be brought into the second cache.
 #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a hint; it reads nothing"))]
 fn fetch<T>(values: &[T]) {
-    #[cfg(target_arch = "x86_64")]
     for value in values.iter().step_by(LINE.div_ceil(size_of::<T>())) {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        let value: *const T = value;
+        #[cfg(target_arch = "x86_64")]
         // SAFETY: a hint, and an address inside the slice.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(value).cast()) };
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(value.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = value;
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
 }
 
 /// How many lines a group has.
