@@ -11,6 +11,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use half::f16;
 use model::Rows;
 use model::kernels::Isa;
+use model::kernels::input::Input;
 use model::kernels::linear::linear;
 use model::kernels::low_rank::{Factors, Update};
 use model::kernels::packed::{Block, GROUP, PackedMatrix, Precision};
@@ -86,7 +87,7 @@ impl Layers {
     fn run(&self, pool: &Pool, isa: Isa, inputs: &[Rows; 2], adapters: &[Adapter]) {
         let mut matrix = 0;
         for group in &self.0 {
-            let x = if group[0].inputs() == HIDDEN { &inputs[0] } else { &inputs[1] };
+            let x = Input::Plain(&inputs[usize::from(group[0].inputs() != HIDDEN)]);
             let mut updates = [const { Vec::new() }; 3];
             for updates in updates.iter_mut().take(group.len()) {
                 updates.extend(adapters.iter().enumerate().map(|(row, a)| a.update(row, matrix)));

@@ -78,22 +78,25 @@ impl KvCache {
         &self.halves[self.values_at(layer, block, head)..][..self.head_len()]
     }
 
-    /// Stores the keys and values, bits of (kv_heads * head_dim) each, of the token at `slot` of
-    /// `block`.
-    pub(crate) fn store(
-        &mut self,
-        layer: usize,
+    /// Stores the key and the value, bits of (head_dim) each, of a layer's head for the token at
+    /// `slot` of `block`, through a shared borrow: parts of a pool store what they computed.
+    ///
+    /// # Safety
+    /// Nobody reads this layer's head of the block, or stores the same token's, at the same time.
+    #[expect(unsafe_code, reason = "writes through a shared borrow")]
+    pub(crate) unsafe fn store(
+        &self,
+        (layer, head): (usize, usize),
         (block, slot): (usize, usize),
-        k: &[u16],
-        v: &[u16],
+        key: &[u16],
+        value: &[u16],
     ) {
-        let dim = self.head_dim;
-        for (head, (k, v)) in k.chunks_exact(dim).zip(v.chunks_exact(dim)).enumerate() {
-            let start = self.keys_at(layer, block, head);
-            let keys = self.halves[start + slot..].iter_mut().step_by(BLOCK_TOKENS);
-            keys.zip(k).for_each(|(key, k)| *key = *k);
-            let start = self.values_at(layer, block, head);
-            self.halves[start + slot * dim..][..dim].copy_from_slice(v);
+        let keys = self.keys_at(layer, block, head) + slot;
+        let values = self.values_at(layer, block, head) + slot * self.head_dim;
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.halves.write(keys, BLOCK_TOKENS, key);
+            self.halves.write(values, 1, value);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! packed backend serves on a CPU, the dense one evaluates and trains on any device, and a test
 //! holds the two to the same logits.
 
-use crate::{ModelError, Projection};
+use crate::{ModelError, Projection, Site};
 
 /// Which norm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,28 +25,26 @@ pub(crate) trait Backend {
     /// RMS normalisation.
     fn norm(&mut self, norm: Norm, x: &Self::Rows) -> Result<Self::Rows, ModelError>;
 
-    /// Some of a layer's projections, base weights and delta, applied to the same input.
-    fn project<const N: usize>(
+    /// Queries, keys and values of `x`, which is normalised first.
+    fn attention_inputs(
         &mut self,
         layer: usize,
-        projections: [Projection; N],
         x: &Self::Rows,
-    ) -> Result<[Self::Rows; N], ModelError>;
+    ) -> Result<[Self::Rows; 3], ModelError>;
 
     /// Rotates `q` and `k` to their positions, remembers `k` and `v`, and attends.
-    fn attend(
+    fn attend(&mut self, layer: usize, qkv: [Self::Rows; 3]) -> Result<Self::Rows, ModelError>;
+
+    /// The MLP's hidden units, `silu(gate) * up`, of `x`, which is normalised first.
+    fn hidden_units(&mut self, layer: usize, x: &Self::Rows) -> Result<Self::Rows, ModelError>;
+
+    /// Adds a projection of `from` to `x`.
+    fn add_projection(
         &mut self,
-        layer: usize,
-        q: Self::Rows,
-        k: Self::Rows,
-        v: Self::Rows,
-    ) -> Result<Self::Rows, ModelError>;
-
-    /// `silu(gate) * up`.
-    fn gate(&mut self, gate: Self::Rows, up: Self::Rows) -> Result<Self::Rows, ModelError>;
-
-    /// `x += y`.
-    fn add(&mut self, x: &mut Self::Rows, y: Self::Rows) -> Result<(), ModelError>;
+        site: Site,
+        from: &Self::Rows,
+        x: &mut Self::Rows,
+    ) -> Result<(), ModelError>;
 }
 
 /// Takes embeddings `x` through all layers and the final norm.
@@ -67,17 +65,10 @@ pub(crate) fn layer<B: Backend>(
     layer: usize,
     mut x: B::Rows,
 ) -> Result<B::Rows, ModelError> {
-    let h = backend.norm(Norm::Attention(layer), &x)?;
-    let qkv = [Projection::Query, Projection::Key, Projection::Value];
-    let [q, k, v] = backend.project(layer, qkv, &h)?;
-    let attended = backend.attend(layer, q, k, v)?;
-    let [y] = backend.project(layer, [Projection::Output], &attended)?;
-    backend.add(&mut x, y)?;
-
-    let h = backend.norm(Norm::Mlp(layer), &x)?;
-    let [gate, up] = backend.project(layer, [Projection::Gate, Projection::Up], &h)?;
-    let hidden = backend.gate(gate, up)?;
-    let [y] = backend.project(layer, [Projection::Down], &hidden)?;
-    backend.add(&mut x, y)?;
+    let qkv = backend.attention_inputs(layer, &x)?;
+    let attended = backend.attend(layer, qkv)?;
+    backend.add_projection(Site::new(layer, Projection::Output), &attended, &mut x)?;
+    let hidden = backend.hidden_units(layer, &x)?;
+    backend.add_projection(Site::new(layer, Projection::Down), &hidden, &mut x)?;
     Ok(x)
 }

@@ -9,6 +9,7 @@ pub(crate) mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod elementwise;
+pub mod input;
 pub mod lanes;
 pub mod linear;
 pub mod low_rank;

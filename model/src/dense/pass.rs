@@ -62,23 +62,12 @@ impl Backend for Pass<'_> {
         Ok(norm::rms_norm(x, weight, epsilon)?)
     }
 
-    fn project<const N: usize>(
-        &mut self,
-        layer: usize,
-        projections: [Projection; N],
-        x: &Tensor,
-    ) -> Result<[Tensor; N], ModelError> {
-        let linears = &self.model.layers[layer].linears;
-        // Copies of a tensor are references; each is replaced.
-        let mut outputs: [Tensor; N] = std::array::from_fn(|_| x.clone());
-        for (output, projection) in outputs.iter_mut().zip(projections) {
-            *output = linears[projection as usize].apply(x)?;
-            self.delta.add(Site::new(layer, projection), x, output)?;
-        }
-        Ok(outputs)
+    fn attention_inputs(&mut self, layer: usize, x: &Tensor) -> Result<[Tensor; 3], ModelError> {
+        let h = self.norm(Norm::Attention(layer), x)?;
+        self.project(layer, [Projection::Query, Projection::Key, Projection::Value], &h)
     }
 
-    fn attend(&mut self, _: usize, q: Tensor, k: Tensor, v: Tensor) -> Result<Tensor, ModelError> {
+    fn attend(&mut self, _: usize, [q, k, v]: [Tensor; 3]) -> Result<Tensor, ModelError> {
         let Config { heads, kv_heads, head_dim, .. } = self.model.config;
         let Heads { batch, length, .. } = self.heads;
         let groups = batch * kv_heads;
@@ -94,12 +83,39 @@ impl Backend for Pass<'_> {
         Ok(self.heads.merge(&out)?)
     }
 
-    fn gate(&mut self, gate: Tensor, up: Tensor) -> Result<Tensor, ModelError> {
+    fn hidden_units(&mut self, layer: usize, x: &Tensor) -> Result<Tensor, ModelError> {
+        let h = self.norm(Norm::Mlp(layer), x)?;
+        let [gate, up] = self.project(layer, [Projection::Gate, Projection::Up], &h)?;
         Ok(gate::gated(&gate, &up)?)
     }
 
-    fn add(&mut self, x: &mut Tensor, y: Tensor) -> Result<(), ModelError> {
+    fn add_projection(
+        &mut self,
+        Site { layer, projection }: Site,
+        from: &Tensor,
+        x: &mut Tensor,
+    ) -> Result<(), ModelError> {
+        let [y] = self.project(layer, [projection], from)?;
         *x = (&*x + y)?;
         Ok(())
+    }
+}
+
+impl Pass<'_> {
+    /// Some of a layer's projections, base weights and delta, applied to the same input.
+    fn project<const N: usize>(
+        &self,
+        layer: usize,
+        projections: [Projection; N],
+        x: &Tensor,
+    ) -> Result<[Tensor; N], ModelError> {
+        let linears = &self.model.layers[layer].linears;
+        // Copies of a tensor are references; each is replaced.
+        let mut outputs: [Tensor; N] = std::array::from_fn(|_| x.clone());
+        for (output, projection) in outputs.iter_mut().zip(projections) {
+            *output = linears[projection as usize].apply(x)?;
+            self.delta.add(Site::new(layer, projection), x, output)?;
+        }
+        Ok(outputs)
     }
 }

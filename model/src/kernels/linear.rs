@@ -13,12 +13,13 @@ mod avx512;
 mod portable;
 
 use super::disjoint::DisjointRows;
+use super::elementwise;
+use super::input::Input;
 use super::lanes::{self, Lanes};
 use super::low_rank::{Products, Update};
 use super::packed::{PackedMatrix, Precision, TILE};
 use super::pool::{Gate, Pool, share};
-use super::quantised::{self, Operand, PANEL, PanelRows};
-use super::scratch::Scratch;
+use super::quantised::{Operand, PANEL, PanelRows};
 use super::{Isa, per_isa};
 use crate::Rows;
 
@@ -39,30 +40,89 @@ pub fn linear<const N: usize>(
     isa: Isa,
     matrices: [&PackedMatrix; N],
     updates: [&[Update<'_>]; N],
-    x: &Rows,
+    x: Input<'_>,
 ) -> [Rows; N] {
-    for (matrix, updates) in matrices.iter().zip(updates) {
-        assert_eq!(matrix.inputs, x.width(), "inputs of a matrix and columns of the rows");
+    let mut outputs = matrices.map(|m| Rows::unset(x.rows().len(), m.outputs));
+    run(pool, isa, (matrices, updates), x, outputs.each_mut(), Purpose::Set);
+    outputs
+}
+
+/// `y += x W^T`, and its updates of some rows.
+///
+/// # Panics
+/// As [`linear`], and if `y` is not (rows, outputs).
+pub fn add_linear(
+    pool: &Pool,
+    isa: Isa,
+    matrix: &PackedMatrix,
+    updates: &[Update<'_>],
+    x: Input<'_>,
+    y: &mut Rows,
+) {
+    run(pool, isa, ([matrix], [updates]), x, [y], Purpose::Add);
+}
+
+/// `silu(x G^T) * x U^T` with the updates of both of the matrices G and U.
+///
+/// # Panics
+/// As [`linear`], and if the matrices have not as many outputs.
+#[must_use]
+pub fn gated_linear(
+    pool: &Pool,
+    isa: Isa,
+    matrices: [&PackedMatrix; 2],
+    updates: [&[Update<'_>]; 2],
+    x: Input<'_>,
+) -> Rows {
+    assert_eq!(matrices[0].outputs, matrices[1].outputs, "outputs of a gate and what it gates");
+    let [mut gate, mut up] = matrices.map(|m| Rows::unset(x.rows().len(), m.outputs));
+    run(pool, isa, (matrices, updates), x, [&mut gate, &mut up], Purpose::Gate);
+    gate
+}
+
+/// What is done with products.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// They are the outputs.
+    Set,
+    /// They are added to the outputs.
+    Add,
+    /// They are the outputs, then the first becomes what it gates of the second.
+    Gate,
+}
+
+fn run<const N: usize>(
+    pool: &Pool,
+    isa: Isa,
+    (matrices, updates): ([&PackedMatrix; N], [&[Update<'_>]; N]),
+    x: Input<'_>,
+    outputs: [&mut Rows; N],
+    purpose: Purpose,
+) {
+    let (rows, inputs) = (x.rows().len(), x.rows().width());
+    for ((matrix, updates), y) in matrices.iter().zip(updates).zip(&outputs) {
+        assert_eq!(matrix.inputs, inputs, "inputs of a matrix and columns of the rows");
+        assert_eq!((y.len(), y.width()), (rows, matrix.outputs), "outputs of a matrix");
         for Update { factors, .. } in updates {
             let shape = (factors.inputs(), factors.outputs());
             assert_eq!(shape, (matrix.inputs, matrix.outputs), "an update of its matrix");
         }
     }
-    let products = Products::new(&updates, x.len());
+    let products = Products::new(&updates, rows);
     let rounds = matrices.iter().any(|m| m.precision != Precision::F32) || products.rounds();
-    let panels = if rounds { quantised::round_all(pool, isa, x) } else { Scratch::default() };
-    let mut outputs = matrices.map(|m| Rows::unset(x.len(), m.outputs));
-    let views = outputs.each_mut().map(|y| {
+    let views = outputs.map(|y| {
         let width = y.width();
         DisjointRows::new(y.values_mut(), width)
     });
-    let (x, rows, gate) = (Operand::new(x.width(), x.values(), &panels), x.len(), Gate::new(pool));
-    let layer = Layer { isa, parts: pool.parts(), matrices, products, gate, x, rows, views };
-    match rows {
-        0..=PANEL => pool.run(&|part| layer.few_rows(part)),
-        _ => pool.run(&|part| layer.many_rows(part)),
+    let (parts, gate) = (pool.parts(), Gate::new(pool));
+    let layer = Layer { isa, parts, matrices, products, gate, rows, views, purpose };
+    if rows <= PANEL {
+        // Each part makes the rows ready for itself: that takes less than waiting for another.
+        pool.run(&|part| layer.few_rows(part, x.ready(isa, rounds).operand()));
+    } else {
+        let x = x.ready_by(pool, isa, rounds);
+        pool.run(&|part| layer.many_rows(part, x.operand()));
     }
-    outputs
 }
 
 /// What the parts of the pool share.
@@ -72,15 +132,15 @@ struct Layer<'a, const N: usize> {
     matrices: [&'a PackedMatrix; N],
     products: Products<'a>,
     gate: Gate<'a>,
-    x: Operand<'a>,
     rows: usize,
     views: [DisjointRows<'a>; N],
+    purpose: Purpose,
 }
 
 impl<const N: usize> Layer<'_, N> {
     /// One panel of rows: time goes into reading weights, and what updates read is asked for while
     /// the matrices' own is read and multiplied.
-    fn few_rows(&self, part: usize) {
+    fn few_rows(&self, part: usize, x: Operand<'_>) {
         let Self { products, gate, .. } = self;
         let own = self.own_tiles(part);
         let pieces: Vec<_> = pieces(&own, TILES).collect();
@@ -88,54 +148,99 @@ impl<const N: usize> Layer<'_, N> {
         let mut out = [lanes::splat(0.0); TILES * PANEL];
         for (i, (m, tiles)) in before.iter().enumerate() {
             products.fetch_a((part, self.parts), (i, before.len()));
-            self.compute(*m, tiles, &mut out);
+            self.compute(*m, tiles, x, &mut out);
         }
-        products.shrink(self.isa, (part, self.parts), self.x);
+        products.shrink(self.isa, (part, self.parts), x);
         gate.arrive();
         for (i, (m, tiles)) in after.iter().enumerate() {
             products.fetch_b(&own, (i, after.len()));
-            self.compute(*m, tiles, &mut out);
+            self.compute(*m, tiles, x, &mut out);
         }
         if !products.is_empty() {
             gate.wait();
-            own.into_iter().enumerate().for_each(|(m, tiles)| self.update(m, tiles, &mut out));
+            own.iter().enumerate().for_each(|(m, tiles)| self.update(m, tiles, &mut out));
         }
+        self.finish(&own);
     }
 
     /// Many rows: a tile's weights and its outputs stay near while all panels of rows meet them.
-    fn many_rows(&self, part: usize) {
+    fn many_rows(&self, part: usize, x: Operand<'_>) {
         let mut out = [lanes::splat(0.0); TILES * PANEL];
         if !self.products.is_empty() {
-            self.products.shrink(self.isa, (part, self.parts), self.x);
+            self.products.shrink(self.isa, (part, self.parts), x);
             self.gate.arrive();
             self.gate.wait();
         }
-        for (m, tiles) in pieces(&self.own_tiles(part), 1) {
-            self.compute(m, &tiles, &mut out);
-            self.update(m, tiles, &mut out);
+        for own in self.blocks(self.own_tiles(part)) {
+            for (m, tiles) in pieces(&own, 1) {
+                self.compute(m, &tiles, x, &mut out);
+                self.update(m, &tiles, &mut out);
+            }
+            self.finish(&own);
         }
     }
 
     /// Some tiles' outputs, at most [`TILES`], for every row. The tiles are the part's own.
     #[expect(unsafe_code, reason = "writes the columns of these tiles")]
-    fn compute(&self, m: usize, tiles: &Range<usize>, out: &mut [Lanes; TILES * PANEL]) {
+    fn compute(
+        &self,
+        m: usize,
+        tiles: &Range<usize>,
+        x: Operand<'_>,
+        out: &mut [Lanes; TILES * PANEL],
+    ) {
         for rows in chunks(0..self.rows, PANEL) {
-            let x = (self.x, rows.clone());
+            let x = (x, rows.clone());
             let out = multiply(self.isa, self.matrices[m], tiles.clone(), x, out);
+            let view = &self.views[m];
             // SAFETY: `own_tiles` shares tiles out to parts once each.
-            unsafe { each_row(tiles, rows, out, &self.views[m], |y, x| y.copy_from_slice(x)) };
+            unsafe {
+                match self.purpose {
+                    Purpose::Add => each_row(tiles, rows, out, view, add),
+                    Purpose::Set | Purpose::Gate => {
+                        each_row(tiles, rows, out, view, |y, x| y.copy_from_slice(x));
+                    }
+                }
+            }
         }
     }
 
     /// Adds the updates to some tiles' outputs. The tiles are the part's own.
     #[expect(unsafe_code, reason = "writes the columns of these tiles")]
-    fn update(&self, m: usize, tiles: Range<usize>, out: &mut [Lanes; TILES * PANEL]) {
+    fn update(&self, m: usize, tiles: &Range<usize>, out: &mut [Lanes; TILES * PANEL]) {
         // SAFETY: `own_tiles` shares tiles out to parts once each.
-        unsafe { self.products.expand(self.isa, m, tiles, out, &self.views[m]) };
+        unsafe { self.products.expand(self.isa, m, tiles.clone(), out, &self.views[m]) };
+    }
+
+    /// Gates the outputs of some tiles if that is the purpose. The tiles are the part's own.
+    #[expect(unsafe_code, reason = "writes the columns of these tiles")]
+    fn finish(&self, own: &[Range<usize>; N]) {
+        let (Purpose::Gate, [gate, up, ..]) = (self.purpose, self.views.as_slice()) else { return };
+        let columns = own[0].start * TILE..gate.width().min(own[0].end * TILE);
+        for row in 0..self.rows {
+            // SAFETY: `own_tiles` shares tiles out to parts once each, of both alike.
+            let (gate, up) =
+                unsafe { (gate.columns(row, columns.clone()), up.columns(row, columns.clone())) };
+            elementwise::gate(self.isa, gate, up);
+        }
+    }
+
+    /// Tiles of all matrices that are computed and finished before the next.
+    fn blocks(&self, own: [Range<usize>; N]) -> Vec<[Range<usize>; N]> {
+        match self.purpose {
+            Purpose::Set | Purpose::Add => vec![own],
+            Purpose::Gate => chunks(own[0].clone(), TILES)
+                .map(|tiles| std::array::from_fn(|_| tiles.clone()))
+                .collect(),
+        }
     }
 
     /// A part's share of all matrices' tiles: of each matrix a range, which may be empty.
     fn own_tiles(&self, part: usize) -> [Range<usize>; N] {
+        if self.purpose == Purpose::Gate {
+            let own = share(self.matrices[0].tiles(), part, self.parts);
+            return self.matrices.map(|_| own.clone());
+        }
         let own = share(self.matrices.iter().map(|m| m.tiles()).sum(), part, self.parts);
         let mut first = 0;
         self.matrices.map(|matrix| {
@@ -146,6 +251,12 @@ impl<const N: usize> Layer<'_, N> {
             tiles
         })
     }
+}
+
+/// `y += x`.
+#[inline(always)]
+pub(super) fn add(y: &mut [f32], x: &[f32]) {
+    y.iter_mut().zip(x).for_each(|(y, x)| *y += *x);
 }
 
 /// Matrices' tiles, some of one matrix at a time.

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use super::Isa;
 use super::disjoint::DisjointRows;
 use super::lanes::{self, Lanes};
-use super::linear::{TILES, chunks, each_row, multiply};
+use super::linear::{TILES, add, chunks, each_row, multiply};
 use super::packed::{GROUP, PackedMatrix, Precision, TILE};
 use super::pool::share;
 use super::quantised::{Operand, PANEL, PanelGroup, round_rows};
@@ -194,13 +194,9 @@ impl<'a> Products<'a> {
     ) {
         for job in self.of(matrix) {
             for tiles in chunks(tiles.clone(), TILES) {
-                let add = job.expand(isa, tiles.clone(), out);
+                let products = job.expand(isa, tiles.clone(), out);
                 // SAFETY: the caller's promise.
-                unsafe {
-                    each_row(&tiles, job.rows.clone(), add, y, |y, add| {
-                        y.iter_mut().zip(add).for_each(|(y, add)| *y += *add);
-                    });
-                }
+                unsafe { each_row(&tiles, job.rows.clone(), products, y, add) };
             }
         }
     }
@@ -241,6 +237,7 @@ impl Job<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::input::Input;
     use super::super::linear::linear;
     use super::super::linear::tests::Noise;
     use super::super::pool::Pool;
@@ -259,7 +256,7 @@ mod tests {
     fn updated(isa: Isa, parts: usize, updates: &[Update<'_>], x: &Rows) -> Rows {
         let zero =
             PackedMatrix::from_values(Precision::F32, (OUTPUTS, INPUTS), &[0.0; OUTPUTS * INPUTS]);
-        let [y] = linear(&Pool::new(parts), isa, [&zero], [updates], x);
+        let [y] = linear(&Pool::new(parts), isa, [&zero], [updates], Input::Plain(x));
         y
     }
 

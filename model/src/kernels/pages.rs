@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use memmap2::MmapMut;
+use memmap2::{MmapMut, MmapRaw};
 
 /// Size and alignment of a huge page.
 const PAGE: usize = 2 << 20;
@@ -34,7 +34,7 @@ unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
 /// Zeroed bytes of their own, beginning at a page.
 struct Mapping {
-    map: MmapMut,
+    map: MmapRaw,
     /// Where the first page begins.
     first: usize,
     bytes: usize,
@@ -52,12 +52,12 @@ impl Mapping {
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage);
         let first = map.as_ptr().align_offset(PAGE);
-        Self { map, first, bytes }
+        Self { map: map.into(), first, bytes }
     }
 
-    fn start(&self) -> *const u8 {
+    fn start(&self) -> *mut u8 {
         // SAFETY: the mapping is a page longer than what is used of it.
-        unsafe { self.map.as_ptr().add(self.first) }
+        unsafe { self.map.as_mut_ptr().add(self.first) }
     }
 }
 
@@ -73,6 +73,23 @@ impl<T: Plain> Buffer<T> {
     pub(crate) fn zeroed(len: usize) -> Self {
         Self { mapping: Mapping::new(len * size_of::<T>()), len, of: PhantomData }
     }
+
+    /// Writes values at `start`, `start + stride` and so on, through a shared borrow.
+    ///
+    /// # Safety
+    /// Nobody reads or writes these at the same time, nor has them borrowed.
+    ///
+    /// # Panics
+    /// If they end beyond the buffer.
+    pub(crate) unsafe fn write(&self, start: usize, stride: usize, values: &[T]) {
+        let Some(last) = values.len().checked_sub(1) else { return };
+        assert!(start + last * stride < self.len, "values inside a buffer");
+        let target = self.mapping.start().cast::<T>();
+        for (i, value) in values.iter().enumerate() {
+            // SAFETY: inside the mapping by the assertion; unaliased by the caller's promise.
+            unsafe { target.add(start + i * stride).write(*value) };
+        }
+    }
 }
 
 impl<T: Plain> Deref for Buffer<T> {
@@ -87,10 +104,7 @@ impl<T: Plain> Deref for Buffer<T> {
 impl<T: Plain> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as for `deref`, and the borrow is unique.
-        unsafe {
-            let start = self.mapping.map.as_mut_ptr().add(self.mapping.first);
-            std::slice::from_raw_parts_mut(start.cast(), self.len)
-        }
+        unsafe { std::slice::from_raw_parts_mut(self.mapping.start().cast(), self.len) }
     }
 }
 
@@ -125,7 +139,7 @@ impl<T: Plain> Stored<T> {
         // SAFETY: the bytes from `offset` on are inside the mapping and in no slice yet, and this
         // thread alone hands them out.
         unsafe {
-            let target = mapping.start().add(offset).cast_mut();
+            let target = mapping.start().add(offset);
             std::ptr::copy_nonoverlapping(values.as_ptr().cast::<u8>(), target, bytes);
         }
         let used = (offset + bytes).next_multiple_of(LINE);

@@ -2,10 +2,7 @@
 
 use super::lanes::{self, LANES};
 use super::packed::{GROUP, QUAD};
-use super::pool::Pool;
-use super::scratch::{self, Scratch};
-use super::{Isa, per_isa};
-use crate::Rows;
+use super::{per_isa, scratch};
 
 /// Rows that lie side by side: with that many, a tile's sums and products fit the registers.
 pub(crate) const PANEL: usize = 8;
@@ -57,17 +54,6 @@ impl<'a> Operand<'a> {
         let groups = self.width.div_ceil(GROUP);
         PanelRows { groups: &self.panels[row / PANEL * groups..][..groups], first: row % PANEL }
     }
-}
-
-/// Rounds rows to panels.
-pub(crate) fn round_all(pool: &Pool, isa: Isa, x: &Rows) -> Scratch<PanelGroup> {
-    let (width, groups) = (x.width(), x.width().div_ceil(GROUP));
-    let count = x.len().div_ceil(PANEL);
-    let mut panels = Scratch::any(count * groups);
-    let piece = count.div_ceil(pool.parts()).max(1);
-    let pieces = x.values().chunks(piece * PANEL * width).zip(panels.chunks_mut(piece * groups));
-    pool.each(pieces, |(x, panels)| round_rows(isa, x, width, panels));
-    panels
 }
 
 per_isa! {
@@ -136,15 +122,18 @@ fn nearest(value: f32) -> i8 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Isa;
+    use super::super::input::Input;
     use super::super::linear::tests::Noise;
+    use super::super::pool::Pool;
     use super::*;
 
     #[test]
     fn values_are_the_nearest_multiples_of_the_scale_in_every_instruction_set() {
         let x = Noise::new(2).rows(11, 72);
         for (isa, parts) in Isa::available().into_iter().flat_map(|isa| [(isa, 1), (isa, 3)]) {
-            let panels = round_all(&Pool::new(parts), isa, &x);
-            let rounded = Operand::new(72, x.values(), &panels);
+            let ready = Input::Plain(&x).ready_by(&Pool::new(parts), isa, true);
+            let rounded = ready.operand();
             for (row, index) in (0..11).flat_map(|row| (0..3).map(move |index| (row, index))) {
                 let part = &x.row(row)[index * GROUP..72.min((index + 1) * GROUP)];
                 let largest = part.iter().fold(0.0_f32, |m, v| m.max(v.abs()));

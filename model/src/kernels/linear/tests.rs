@@ -1,5 +1,6 @@
 use half::f16;
 
+use super::super::low_rank::Factors;
 use super::super::packed::{Block, GROUP};
 use super::*;
 
@@ -59,9 +60,13 @@ fn every_instruction_set_agrees_bit_for_bit() {
         let m = matrix(precision, 50, 96);
         for rows in 1..=PANEL + 1 {
             let x = Noise::new(3).rows(rows, 96);
-            let [want] = linear(&pool, Isa::Portable, [&m], [&[]], &x);
+            let [want] = linear(&pool, Isa::Portable, [&m], [&[]], Input::Plain(&x));
             for isa in Isa::available() {
-                assert_eq!(linear(&pool, isa, [&m], [&[]], &x)[0], want, "{precision:?} {isa:?}");
+                assert_eq!(
+                    linear(&pool, isa, [&m], [&[]], Input::Plain(&x))[0],
+                    want,
+                    "{precision:?} {isa:?}"
+                );
             }
         }
     }
@@ -72,14 +77,17 @@ fn a_row_is_the_same_in_any_batch_and_thread_count() {
     for precision in ALL {
         let m = matrix(precision, 100, 64);
         let x = Noise::new(4).rows(19, 64);
-        let [want] = linear(&Pool::new(1), Isa::detect(), [&m], [&[]], &x);
+        let [want] = linear(&Pool::new(1), Isa::detect(), [&m], [&[]], Input::Plain(&x));
         for parts in [2, 3] {
-            assert_eq!(linear(&Pool::new(parts), Isa::detect(), [&m], [&[]], &x)[0], want);
+            assert_eq!(
+                linear(&Pool::new(parts), Isa::detect(), [&m], [&[]], Input::Plain(&x))[0],
+                want
+            );
         }
         for row in 0..x.len() {
             let mut alone = Rows::zeros(1, 64);
             alone.row_mut(0).copy_from_slice(x.row(row));
-            let [y] = linear(&Pool::new(2), Isa::detect(), [&m], [&[]], &alone);
+            let [y] = linear(&Pool::new(2), Isa::detect(), [&m], [&[]], Input::Plain(&alone));
             assert_eq!(y.row(0), want.row(row), "{precision:?} row {row}");
         }
     }
@@ -95,7 +103,7 @@ fn products_are_those_of_the_unpacked_matrix() {
     ] {
         let m = matrix(precision, 33, 72);
         let x = Noise::new(5).rows(3, 72);
-        let [y] = linear(&Pool::new(2), Isa::detect(), [&m], [&[]], &x);
+        let [y] = linear(&Pool::new(2), Isa::detect(), [&m], [&[]], Input::Plain(&x));
         let mut w = [0.0; 72];
         for output in 0..33 {
             m.unpack(output, &mut w);
@@ -115,7 +123,46 @@ fn matrices_that_run_together_give_what_each_gives_alone() {
     let (a, b) = (matrix(Precision::Int8, 48, 64), matrix(Precision::F32, 17, 64));
     let x = Noise::new(6).rows(4, 64);
     let pool = Pool::new(2);
-    let [ya, yb] = linear(&pool, Isa::detect(), [&a, &b], [&[], &[]], &x);
-    assert_eq!(ya, linear(&pool, Isa::detect(), [&a], [&[]], &x)[0]);
-    assert_eq!(yb, linear(&pool, Isa::detect(), [&b], [&[]], &x)[0]);
+    let [ya, yb] = linear(&pool, Isa::detect(), [&a, &b], [&[], &[]], Input::Plain(&x));
+    assert_eq!(ya, linear(&pool, Isa::detect(), [&a], [&[]], Input::Plain(&x))[0]);
+    assert_eq!(yb, linear(&pool, Isa::detect(), [&b], [&[]], Input::Plain(&x))[0]);
+}
+
+/// In every number of rows that is computed differently, and shared out or not.
+const BATCHES: [(usize, usize); 4] = [(1, 1), (8, 2), (9, 1), (19, 3)];
+
+#[test]
+fn normalised_rows_and_gates_are_those_of_one_step_after_the_other() {
+    let (gate, up) = (matrix(Precision::Int4Affine, 300, 64), matrix(Precision::F32, 300, 64));
+    let mut noise = Noise::new(7);
+    let weight: Vec<f32> = (0..64).map(|_| noise.next()).collect();
+    let factors: Vec<f32> = (0..16 * 300).map(|_| noise.next()).collect();
+    let factors = Factors::new(Precision::Int8, 16, &factors[..16 * 64], &factors).expect("finite");
+    for (isa, (rows, parts)) in
+        Isa::available().into_iter().flat_map(|isa| BATCHES.map(|batch| (isa, batch)))
+    {
+        let (pool, x) = (Pool::new(parts), noise.rows(rows, 64));
+        let update = Update { rows: 0..rows.div_ceil(2), factors: &factors, scale: 0.5 };
+        let updates: [&[_]; 2] = [&[update], &[]];
+        let mut normalised = Rows::zeros(rows, 64);
+        elementwise::rms_norm(isa, x.values(), &weight, 1e-5, normalised.values_mut());
+        let [mut want, other] =
+            linear(&pool, isa, [&gate, &up], updates, Input::Plain(&normalised));
+        elementwise::gate(isa, want.values_mut(), other.values());
+        let x = Input::Normalised { x: &x, weight: &weight, epsilon: 1e-5 };
+        assert_eq!(gated_linear(&pool, isa, [&gate, &up], updates, x), want, "{isa:?} {rows}");
+    }
+}
+
+#[test]
+fn products_are_added_to_what_there_is() {
+    let m = matrix(Precision::Int4, 50, 96);
+    for (rows, parts) in BATCHES {
+        let mut noise = Noise::new(8);
+        let (pool, x, mut y) = (Pool::new(parts), noise.rows(rows, 96), noise.rows(rows, 50));
+        let [mut want] = linear(&pool, Isa::detect(), [&m], [&[]], Input::Plain(&x));
+        add(want.values_mut(), y.values());
+        add_linear(&pool, Isa::detect(), &m, &[], Input::Plain(&x), &mut y);
+        assert_eq!(y, want, "{rows} rows");
+    }
 }
