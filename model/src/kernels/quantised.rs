@@ -1,8 +1,11 @@
 //! Activations rounded to 8 bits, in groups of 32 that share a scale.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 use super::lanes::{self, LANES};
 use super::packed::{GROUP, QUAD};
-use super::{per_isa, scratch};
+use super::{Isa, per_isa, scratch};
 
 /// Rows that lie side by side: with that many, a tile's sums and products fit the registers.
 pub(crate) const PANEL: usize = 8;
@@ -56,9 +59,19 @@ impl<'a> Operand<'a> {
     }
 }
 
+/// Rounds rows of that width to panels.
+#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "features were detected"))]
+pub(crate) fn round_rows(isa: Isa, x: &[f32], width: usize, panels: &mut [PanelGroup]) {
+    match isa.min(Isa::detect()) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: never above what `detect` found.
+        Isa::Avx512 => unsafe { avx512::round_rows(x, width, panels) },
+        isa => round_plainly(isa, x, width, panels),
+    }
+}
+
 per_isa! {
-    /// Rounds rows of that width to panels.
-    pub(crate) fn round_rows(x: &[f32], width: usize, panels: &mut [PanelGroup]) = round_body
+    fn round_plainly(x: &[f32], width: usize, panels: &mut [PanelGroup]) = round_body
 }
 
 #[inline(always)]
@@ -122,7 +135,6 @@ fn nearest(value: f32) -> i8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Isa;
     use super::super::input::Input;
     use super::super::linear::tests::Noise;
     use super::super::pool::Pool;
