@@ -174,15 +174,25 @@ per_isa! {
 #[inline(always)]
 fn turn_body(row: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
     let half = cos.len();
-    let sin = &sin[..half];
+    let (cos, cos_tail) = cos.as_chunks::<LANES>();
+    let (sin, sin_tail) = sin[..half].as_chunks::<LANES>();
     for head in row.chunks_exact_mut(2 * half) {
         let (first, second) = head.split_at_mut(half);
-        let (first, second) = (&mut first[..half], &mut second[..half]);
-        for i in 0..half {
-            let (a, b, sin) = (first[i], second[i], sign * sin[i]);
-            first[i] = a * cos[i] - b * sin;
-            second[i] = b * cos[i] + a * sin;
+        let (first, first_tail) = first.as_chunks_mut::<LANES>();
+        let (second, second_tail) = second.as_chunks_mut::<LANES>();
+        for (((first, second), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
+            turn_values(first, second, cos, sin, sign);
         }
+        turn_values(first_tail, second_tail, cos_tail, sin_tail, sign);
+    }
+}
+
+#[inline(always)]
+fn turn_values(first: &mut [f32], second: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
+    for (((first, second), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
+        let (a, b, sin) = (*first, *second, sign * sin);
+        *first = a * cos - b * sin;
+        *second = b * cos + a * sin;
     }
 }
 
