@@ -365,8 +365,8 @@ fn integer_tiles(
         // SAFETY: as above.
         Isa::Avx2 => |m: &_, tile, x, out: &mut _| unsafe { avx2::tile(m, tile, x, out) },
         #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx512 | Isa::Avx2 => portable::tile,
-        Isa::Portable => portable::tile,
+        Isa::Avx512 | Isa::Avx2 => return portable::tiles(m, tiles, (x, rows), out),
+        Isa::Portable => return portable::tiles(m, tiles, (x, rows), out),
     };
     for (number, out) in tiles.zip(out.chunks_exact_mut(rows)) {
         tile(m, number, x, out);

@@ -26,7 +26,7 @@ impl Noise {
     }
 }
 
-fn matrix(precision: Precision, outputs: usize, inputs: usize) -> PackedMatrix {
+pub(super) fn matrix(precision: Precision, outputs: usize, inputs: usize) -> PackedMatrix {
     let mut noise = Noise::new(7);
     if precision == Precision::F32 {
         let w: Vec<f32> = (0..outputs * inputs).map(|_| noise.next()).collect();
@@ -50,7 +50,7 @@ fn matrix(precision: Precision, outputs: usize, inputs: usize) -> PackedMatrix {
     })
 }
 
-const ALL: [Precision; 4] =
+pub(super) const ALL: [Precision; 4] =
     [Precision::Int4, Precision::Int4Affine, Precision::Int8, Precision::F32];
 
 #[test]
