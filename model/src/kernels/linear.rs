@@ -357,19 +357,16 @@ fn integer_tiles(
     (x, rows): (PanelRows<'_>, usize),
     out: &mut [Lanes],
 ) {
-    let tile = match isa.min(Isa::detect()) {
+    match isa.min(Isa::detect()) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: never above what `detect` found.
-        Isa::Avx512 => return unsafe { avx512::tiles(m, tiles, (x, rows), out) },
+        Isa::Avx512 => unsafe { avx512::tiles(m, tiles, (x, rows), out) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Isa::Avx2 => |m: &_, tile, x, out: &mut _| unsafe { avx2::tile(m, tile, x, out) },
+        Isa::Avx2 => unsafe { avx2::tiles(m, tiles, (x, rows), out) },
         #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx512 | Isa::Avx2 => return portable::tiles(m, tiles, (x, rows), out),
-        Isa::Portable => return portable::tiles(m, tiles, (x, rows), out),
-    };
-    for (number, out) in tiles.zip(out.chunks_exact_mut(rows)) {
-        tile(m, number, x, out);
+        Isa::Avx512 | Isa::Avx2 => portable::tiles(m, tiles, (x, rows), out),
+        Isa::Portable => portable::tiles(m, tiles, (x, rows), out),
     }
 }
 
