@@ -74,9 +74,9 @@ fn attend_heads<const G: usize>(
 /// `scores` (G, blocks, 16) = q . k over the root of the head's width.
 #[expect(unsafe_code, reason = "calls the copy whose features were detected")]
 fn raw_scores<const G: usize>(isa: Isa, past: Past<'_>, q: &[f32], scores: &mut [Lanes]) {
-    match isa.min(Isa::detect()) {
+    match isa.supported() {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: never above what `detect` found.
+        // SAFETY: the processor has what is supported.
         Isa::Avx512 => unsafe { avx512::raw_scores::<G>(past, q, scores) },
         isa => match G {
             1 => raw_scores_1(isa, past, q, scores),
@@ -90,9 +90,9 @@ fn raw_scores<const G: usize>(isa: Isa, past: Past<'_>, q: &[f32], scores: &mut 
 /// `out` (G, head_dim) = the values weighted by `scores`, token by token.
 #[expect(unsafe_code, reason = "calls the copy whose features were detected")]
 fn weighted_values<const G: usize>(isa: Isa, past: Past<'_>, scores: &[Lanes], out: &mut [f32]) {
-    match isa.min(Isa::detect()) {
+    match isa.supported() {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: never above what `detect` found.
+        // SAFETY: the processor has what is supported.
         Isa::Avx512 => unsafe { avx512::weighted_values::<G>(past, scores, out) },
         isa => match G {
             1 => weighted_values_1(isa, past, scores, out),

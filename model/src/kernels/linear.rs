@@ -11,6 +11,10 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
+#[cfg(target_arch = "x86_64")]
+mod ymm;
 
 use super::disjoint::DisjointRows;
 use super::elementwise;
@@ -357,15 +361,18 @@ fn integer_tiles(
     (x, rows): (PanelRows<'_>, usize),
     out: &mut [Lanes],
 ) {
-    match isa.min(Isa::detect()) {
+    match isa.supported() {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: never above what `detect` found.
+        // SAFETY: the processor has what is supported.
         Isa::Avx512 => unsafe { avx512::tiles(m, tiles, (x, rows), out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::AvxVnni => unsafe { vnni::vex::tiles(m, tiles, (x, rows), out) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Isa::Avx2 => unsafe { avx2::tiles(m, tiles, (x, rows), out) },
         #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx512 | Isa::Avx2 => portable::tiles(m, tiles, (x, rows), out),
+        Isa::Avx512 | Isa::AvxVnni | Isa::Avx2 => portable::tiles(m, tiles, (x, rows), out),
         Isa::Portable => portable::tiles(m, tiles, (x, rows), out),
     }
 }

@@ -62,7 +62,7 @@ impl<'a> Operand<'a> {
 /// Rounds rows of that width to panels.
 #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "features were detected"))]
 pub(crate) fn round_rows(isa: Isa, x: &[f32], width: usize, panels: &mut [PanelGroup]) {
-    match isa.min(Isa::detect()) {
+    match isa.supported() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: never above what `detect` found.
         Isa::Avx512 => unsafe { avx512::round_rows(x, width, panels) },

@@ -130,7 +130,7 @@ fn fma(a: &Lanes, b: &Lanes, c: &Lanes) -> Lanes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ALL, Noise, matrix};
+    use super::super::tests::{Noise, integer_matrices, panel};
     use super::*;
 
     /// One output of a row, weight by weight.
@@ -152,34 +152,10 @@ mod tests {
         acc
     }
 
-    /// Values of all sizes, the most extreme ones among them.
-    fn panel(noise: &mut Noise, inputs: usize) -> Vec<PanelGroup> {
-        let mut panel = vec![PanelGroup::default(); inputs.div_ceil(GROUP)];
-        for input in 0..inputs {
-            for row in 0..PANEL {
-                let value = if row == 0 { -128 } else { (noise.next() * 128.0) as i8 };
-                let group = &mut panel[input / GROUP];
-                group.values[input % GROUP / QUAD][row][input % QUAD] = value;
-                group.sums[row] += i32::from(value);
-            }
-        }
-        for row in 0..PANEL {
-            for group in &mut panel {
-                group.scales[row] = noise.next().abs();
-                group.totals[row] = group.sums[row] as f32 * group.scales[row];
-            }
-        }
-        panel
-    }
-
     #[test]
     fn every_output_is_what_its_weights_give_one_by_one() {
-        let mut noise = Noise::new(8);
-        for (precision, inputs) in
-            ALL[..3].iter().flat_map(|precision| [72, 96].map(|inputs| (*precision, inputs)))
-        {
-            let m = matrix(precision, 33, inputs);
-            let groups = panel(&mut noise, inputs);
+        for m in integer_matrices() {
+            let groups = panel(m.inputs);
             for (first, rows) in [(0, PANEL), (2, 3), (7, 1)] {
                 let x = PanelRows { groups: &groups, first };
                 let mut out = vec![lanes::splat(f32::NAN); 2 * rows];
@@ -188,7 +164,7 @@ mod tests {
                     let (tile, row) = (1 + at / rows, first + at % rows);
                     for (lane, got) in got.iter().enumerate() {
                         let want = output(&m, (tile, lane), x, row);
-                        assert_eq!(got.to_bits(), want.to_bits(), "{precision:?} {tile} {row}");
+                        assert_eq!(got.to_bits(), want.to_bits(), "{:?} {tile} {row}", m.precision);
                     }
                 }
             }

@@ -1,7 +1,8 @@
 use half::f16;
 
 use super::super::low_rank::Factors;
-use super::super::packed::{Block, GROUP};
+use super::super::packed::{Block, GROUP, QUAD};
+use super::super::quantised::PanelGroup;
 use super::*;
 
 /// A small seeded generator, so that the tests need no other crate.
@@ -26,7 +27,7 @@ impl Noise {
     }
 }
 
-pub(super) fn matrix(precision: Precision, outputs: usize, inputs: usize) -> PackedMatrix {
+fn matrix(precision: Precision, outputs: usize, inputs: usize) -> PackedMatrix {
     let mut noise = Noise::new(7);
     if precision == Precision::F32 {
         let w: Vec<f32> = (0..outputs * inputs).map(|_| noise.next()).collect();
@@ -50,8 +51,74 @@ pub(super) fn matrix(precision: Precision, outputs: usize, inputs: usize) -> Pac
     })
 }
 
-pub(super) const ALL: [Precision; 4] =
+const ALL: [Precision; 4] =
     [Precision::Int4, Precision::Int4Affine, Precision::Int8, Precision::F32];
+
+/// Matrices of each precision of integers, with a last group that is whole and one that is not.
+pub(super) fn integer_matrices() -> impl Iterator<Item = PackedMatrix> {
+    ALL[..3].iter().flat_map(|precision| [72, 96].map(|inputs| matrix(*precision, 40, inputs)))
+}
+
+/// Values of all sizes, the most extreme ones among them.
+pub(super) fn panel(inputs: usize) -> Vec<PanelGroup> {
+    let mut noise = Noise::new(8);
+    let mut panel = vec![PanelGroup::default(); inputs.div_ceil(GROUP)];
+    for input in 0..inputs {
+        for row in 0..PANEL {
+            let value = if row == 0 { -128 } else { (noise.next() * 128.0) as i8 };
+            let group = &mut panel[input / GROUP];
+            group.values[input % GROUP / QUAD][row][input % QUAD] = value;
+            group.sums[row] += i32::from(value);
+        }
+    }
+    for row in 0..PANEL {
+        for group in &mut panel {
+            group.scales[row] = noise.next().abs();
+            group.totals[row] = group.sums[row] as f32 * group.scales[row];
+        }
+    }
+    panel
+}
+
+/// Whether a version of integer tiles gives what the portable one gives, for any rows of a panel.
+fn compare_with_portable(
+    name: &str,
+    version: impl Fn(&PackedMatrix, Range<usize>, (PanelRows<'_>, usize), &mut [Lanes]),
+) {
+    for m in integer_matrices() {
+        let groups = panel(m.inputs);
+        for (first, rows) in (0..PANEL).flat_map(|f| (1..=PANEL - f).map(move |rows| (f, rows))) {
+            let x = PanelRows { groups: &groups, first };
+            let mut want = vec![lanes::splat(0.0); 2 * rows];
+            let mut got = vec![lanes::splat(f32::NAN); 2 * rows];
+            portable::tiles(&m, 1..3, (x, rows), &mut want);
+            version(&m, 1..3, (x, rows), &mut got);
+            assert_eq!(got, want, "{name} {:?} {first} {rows}", m.precision);
+        }
+    }
+}
+
+#[test]
+fn integer_tiles_agree_bit_for_bit_on_every_instruction_set() {
+    for isa in Isa::available() {
+        compare_with_portable(&format!("{isa:?}"), |m, tiles, x, out| {
+            integer_tiles(isa, m, tiles, x, out);
+        });
+    }
+}
+
+/// The code for AVX-VNNI, in the encoding of processors that have AVX-512 instead.
+#[test]
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
+fn vnni_tiles_agree_bit_for_bit_in_the_other_encoding() {
+    if Isa::detect() == Isa::Avx512 {
+        compare_with_portable("256-bit VNNI", |m, tiles, x, out| {
+            // SAFETY: AVX-512 as we take it has these features.
+            unsafe { vnni::evex::tiles(m, tiles, x, out) };
+        });
+    }
+}
 
 #[test]
 fn every_instruction_set_agrees_bit_for_bit() {
