@@ -72,7 +72,10 @@ fn attend_heads<const G: usize>(
 }
 
 /// `scores` (G, blocks, 16) = q . k over the root of the head's width.
-#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
+#[cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "calls the copy whose features were detected")
+)]
 fn raw_scores<const G: usize>(isa: Isa, past: Past<'_>, q: &[f32], scores: &mut [Lanes]) {
     match isa.supported() {
         #[cfg(target_arch = "x86_64")]
@@ -88,7 +91,10 @@ fn raw_scores<const G: usize>(isa: Isa, past: Past<'_>, q: &[f32], scores: &mut 
 }
 
 /// `out` (G, head_dim) = the values weighted by `scores`, token by token.
-#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
+#[cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "calls the copy whose features were detected")
+)]
 fn weighted_values<const G: usize>(isa: Isa, past: Past<'_>, scores: &[Lanes], out: &mut [f32]) {
     match isa.supported() {
         #[cfg(target_arch = "x86_64")]

@@ -353,7 +353,10 @@ fn float_body(
 }
 
 /// Tiles of integer weights for that many rows: `out` is (tile, row).
-#[expect(unsafe_code, reason = "calls the copy whose features were detected")]
+#[cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "calls the copy whose features were detected")
+)]
 fn integer_tiles(
     isa: Isa,
     m: &PackedMatrix,
