@@ -29,6 +29,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Scores until nobody can enter a job any more.
     pub(super) fn run(self) {
+        stand_back();
         while let Ok(first) = self.jobs.recv() {
             let batch = self.gather(first);
             self.score(batch);
@@ -108,3 +109,19 @@ impl Job {
         let _ = self.reply.send(scores);
     }
 }
+
+/// Lets the engine's threads go first: on all cores at once they compute a step together, and one
+/// that has to share its core with the scorer keeps the others waiting.
+#[cfg(target_os = "linux")]
+fn stand_back() {
+    /// A ninth of a core while others want it.
+    const NICE: i32 = 10;
+    // On Linux this is the thread's own priority, not the process'.
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::warn!(%error, "the scorer's thread keeps its priority");
+    }
+}
+
+/// Other systems have no priority of a thread that any user may lower.
+#[cfg(not(target_os = "linux"))]
+const fn stand_back() {}
