@@ -30,6 +30,9 @@ use crate::Rows;
 /// Tiles that are computed in one go.
 pub(super) const TILES: usize = 8;
 
+/// Tiles that are computed in one go for many rows: their weights stay in the first cache.
+const TOGETHER: usize = 4;
+
 /// `y = x W^T` for each matrix, and its updates of some rows: `x` (rows, inputs) gives (rows,
 /// outputs) a matrix.
 ///
@@ -152,13 +155,13 @@ impl<const N: usize> Layer<'_, N> {
         let mut out = [lanes::splat(0.0); TILES * PANEL];
         for (i, (m, tiles)) in before.iter().enumerate() {
             products.fetch_a((part, self.parts), (i, before.len()));
-            self.compute(*m, tiles, x, &mut out);
+            self.compute(*m, tiles, x, &mut out, false);
         }
         products.shrink(self.isa, (part, self.parts), x);
         gate.arrive();
         for (i, (m, tiles)) in after.iter().enumerate() {
             products.fetch_b(&own, (i, after.len()));
-            self.compute(*m, tiles, x, &mut out);
+            self.compute(*m, tiles, x, &mut out, false);
         }
         if !products.is_empty() {
             gate.wait();
@@ -176,44 +179,52 @@ impl<const N: usize> Layer<'_, N> {
             self.gate.wait();
         }
         for own in self.blocks(self.own_tiles(part)) {
-            for (m, tiles) in pieces(&own, 1) {
-                self.compute(m, &tiles, x, &mut out);
-                self.update(m, &tiles, &mut out);
+            for (m, tiles) in pieces(&own, TOGETHER) {
+                self.compute(m, &tiles, x, &mut out, true);
             }
             self.finish(&own);
         }
     }
 
-    /// Some tiles' outputs, at most [`TILES`], for every row. The tiles are the part's own.
-    #[expect(unsafe_code, reason = "writes the columns of these tiles")]
+    /// Some tiles' outputs, at most [`TILES`], for every row, with updates if they are `ready`. The
+    /// tiles are the part's own.
+    #[expect(unsafe_code, reason = "reads and writes the columns of these tiles")]
     fn compute(
         &self,
         m: usize,
         tiles: &Range<usize>,
         x: Operand<'_>,
         out: &mut [Lanes; TILES * PANEL],
+        ready: bool,
     ) {
+        let y = &self.views[m];
         for rows in chunks(0..self.rows, PANEL) {
             let x = (x, rows.clone());
             let out = multiply(self.isa, self.matrices[m], tiles.clone(), x, out);
-            let view = &self.views[m];
-            // SAFETY: `own_tiles` shares tiles out to parts once each.
-            unsafe {
-                match self.purpose {
-                    Purpose::Add => each_row(tiles, rows, out, view, add),
-                    Purpose::Set | Purpose::Gate => {
-                        each_row(tiles, rows, out, view, |y, x| y.copy_from_slice(x));
-                    }
-                }
+            if self.purpose == Purpose::Add {
+                // SAFETY: `own_tiles` shares tiles out to parts once each.
+                unsafe { each_row(tiles, rows.clone(), out, y, |y, out| add(out, y)) };
             }
+            if ready {
+                self.products.expand(self.isa, m, tiles, &rows, out);
+            }
+            // SAFETY: as above.
+            unsafe { each_row(tiles, rows, out, y, |y, out| y.copy_from_slice(out)) };
         }
     }
 
-    /// Adds the updates to some tiles' outputs. The tiles are the part's own.
-    #[expect(unsafe_code, reason = "writes the columns of these tiles")]
+    /// Adds the updates to some tiles' outputs of few rows. The tiles are the part's own.
+    #[expect(unsafe_code, reason = "reads and writes the columns of these tiles")]
     fn update(&self, m: usize, tiles: &Range<usize>, out: &mut [Lanes; TILES * PANEL]) {
-        // SAFETY: `own_tiles` shares tiles out to parts once each.
-        unsafe { self.products.expand(self.isa, m, tiles.clone(), out, &self.views[m]) };
+        let (y, rows) = (&self.views[m], 0..self.rows);
+        for tiles in chunks(tiles.clone(), TILES) {
+            let out = &mut out[..tiles.len() * self.rows];
+            // SAFETY: `own_tiles` shares tiles out to parts once each.
+            unsafe { each_row(&tiles, rows.clone(), out, y, |y, out| out.copy_from_slice(y)) };
+            self.products.expand(self.isa, m, &tiles, &rows, out);
+            // SAFETY: as above.
+            unsafe { each_row(&tiles, rows.clone(), out, y, |y, out| y.copy_from_slice(out)) };
+        }
     }
 
     /// Gates the outputs of some tiles if that is the purpose. The tiles are the part's own.
@@ -259,7 +270,7 @@ impl<const N: usize> Layer<'_, N> {
 
 /// `y += x`.
 #[inline(always)]
-pub(super) fn add(y: &mut [f32], x: &[f32]) {
+fn add(y: &mut [f32], x: &[f32]) {
     y.iter_mut().zip(x).for_each(|(y, x)| *y += *x);
 }
 
@@ -283,23 +294,23 @@ pub(super) fn chunks(range: Range<usize>, length: usize) -> impl Iterator<Item =
 /// # Safety
 /// No other part has these tiles.
 #[expect(unsafe_code, reason = "writes the columns of these tiles")]
-pub(super) unsafe fn each_row(
+unsafe fn each_row(
     tiles: &Range<usize>,
     rows: Range<usize>,
-    out: &[Lanes],
+    out: &mut [Lanes],
     y: &DisjointRows<'_>,
-    work: impl Fn(&mut [f32], &[f32]),
+    work: impl Fn(&mut [f32], &mut [f32]),
 ) {
     for (i, row) in rows.clone().enumerate() {
         // SAFETY: the caller's promise, tiles do not share columns, and the slice ends here.
         let y = unsafe { y.columns(row, tiles.start * TILE..y.width().min(tiles.end * TILE)) };
-        let mut lanes = out.iter().skip(i).step_by(rows.len());
+        let mut lanes = out.iter_mut().skip(i).step_by(rows.len());
         let (whole, rest) = y.as_chunks_mut::<TILE>();
         for (y, lanes) in whole.iter_mut().zip(&mut lanes) {
             work(y, lanes);
         }
         if let Some(lanes) = lanes.next().filter(|_| !rest.is_empty()) {
-            work(rest, &lanes[..rest.len()]);
+            work(rest, &mut lanes[..rest.len()]);
         }
     }
 }
@@ -311,7 +322,7 @@ pub(super) fn multiply<'a>(
     tiles: Range<usize>,
     (x, rows): (Operand<'_>, Range<usize>),
     out: &'a mut [Lanes; TILES * PANEL],
-) -> &'a [Lanes] {
+) -> &'a mut [Lanes] {
     let out = &mut out[..tiles.len() * rows.len()];
     match matrix.precision {
         Precision::F32 => {
@@ -324,6 +335,32 @@ pub(super) fn multiply<'a>(
         }
     }
     out
+}
+
+/// Adds some tiles' outputs, at most [`TILES`], for rows of `x` of one panel to those of the `own`
+/// rows in `out` (tile, row), where a tile has `rows` of them.
+#[cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "calls the copy whose features were detected")
+)]
+pub(super) fn add_products(
+    isa: Isa,
+    matrix: &PackedMatrix,
+    tiles: Range<usize>,
+    x: Operand<'_>,
+    (own, rows): (Range<usize>, usize),
+    out: &mut [Lanes],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if isa.supported() == Isa::Avx512 && avx512::has_one_group(matrix) {
+        // SAFETY: the processor has what is supported.
+        return unsafe { avx512::add_one_group(matrix, tiles, x.rounded(0), (own, rows), out) };
+    }
+    let mut products = [lanes::splat(0.0); TILES * PANEL];
+    let products = multiply(isa, matrix, tiles, (x, 0..own.len()), &mut products);
+    for (out, products) in out.chunks_exact_mut(rows).zip(products.chunks_exact(own.len())) {
+        add(out[own.clone()].as_flattened_mut(), products.as_flattened());
+    }
 }
 
 per_isa! {

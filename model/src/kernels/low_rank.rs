@@ -7,9 +7,8 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::Isa;
-use super::disjoint::DisjointRows;
 use super::lanes::{self, Lanes};
-use super::linear::{TILES, add, chunks, each_row, multiply};
+use super::linear::{TILES, add_products, chunks, multiply};
 use super::packed::{GROUP, PackedMatrix, Precision, TILE};
 use super::pool::share;
 use super::quantised::{Operand, PANEL, PanelGroup, round_rows};
@@ -94,10 +93,11 @@ pub struct Update<'a> {
 /// `scale * A x`, by updates, then `y += B (scale * A x)`, by columns. A row's updates are added in
 /// the order in which they stand, and a row without one is not touched.
 pub(super) struct Products<'a> {
-    /// Matrix by matrix.
+    /// By matrix, then by panel of rows.
     jobs: Vec<Job<'a>>,
-    /// Where the jobs of each matrix end.
+    /// Where the jobs of each panel of each matrix end.
     ends: Vec<usize>,
+    panels: usize,
 }
 
 /// One update of some rows of a panel.
@@ -117,20 +117,21 @@ struct Inner {
 impl<'a> Products<'a> {
     /// The updates of some matrices, which are applied to the same `rows` rows.
     pub(super) fn new(updates: &[&[Update<'a>]], rows: usize) -> Self {
-        let (mut jobs, mut ends) = (Vec::new(), Vec::new());
+        let panels = rows.div_ceil(PANEL);
+        let (mut jobs, mut ends) = (Vec::new(), Vec::with_capacity(updates.len() * panels));
         for updates in updates {
-            for &Update { rows: Range { start, end }, factors, scale } in *updates {
-                let (mut start, end) = (start, end.min(rows));
-                while start < end {
-                    let rows = start..end.min((start / PANEL + 1) * PANEL);
-                    start = rows.end;
-                    let scale = scale * factors.unit;
-                    jobs.push(Job { rows, factors, scale, inner: OnceLock::new() });
+            for panel in chunks(0..rows, PANEL) {
+                for Update { rows, factors, scale } in *updates {
+                    let rows = rows.start.max(panel.start)..rows.end.min(panel.end);
+                    if !rows.is_empty() {
+                        let scale = scale * factors.unit;
+                        jobs.push(Job { rows, factors, scale, inner: OnceLock::new() });
+                    }
                 }
+                ends.push(jobs.len());
             }
-            ends.push(jobs.len());
         }
-        Self { jobs, ends }
+        Self { jobs, ends, panels }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -151,17 +152,18 @@ impl<'a> Products<'a> {
     }
 
     /// Asks for share number `step` of `steps` of what the second half reads for some tiles of each
-    /// matrix.
+    /// matrix and the rows of the first panel.
     pub(super) fn fetch_b(&self, tiles: &[Range<usize>], steps: (usize, usize)) {
         for (matrix, tiles) in tiles.iter().enumerate() {
-            self.of(matrix).iter().for_each(|job| job.factors.b.fetch(tiles.clone(), steps));
+            self.of(matrix, 0).iter().for_each(|job| job.factors.b.fetch(tiles.clone(), steps));
         }
     }
 
-    /// The jobs of one matrix.
-    fn of(&self, matrix: usize) -> &[Job<'a>] {
-        let begin = matrix.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.jobs[begin..self.ends[matrix]]
+    /// The jobs of a matrix and a panel.
+    fn of(&self, matrix: usize, panel: usize) -> &[Job<'a>] {
+        let number = matrix * self.panels + panel;
+        let begin = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.jobs[begin..self.ends[number]]
     }
 
     /// The first half, of this part's share of the jobs.
@@ -176,28 +178,21 @@ impl<'a> Products<'a> {
         }
     }
 
-    /// The second half, of some tiles of columns of the output `y` of matrix number `matrix`.
-    ///
-    /// # Safety
-    /// No other part has these tiles.
+    /// The second half, of some tiles of matrix number `matrix`, at most [`TILES`], and the rows of a
+    /// panel: it is added to `out` (tile, row).
     ///
     /// # Panics
     /// If a part has not done its first half.
-    #[expect(unsafe_code, reason = "writes the columns of these tiles")]
-    pub(super) unsafe fn expand(
+    pub(super) fn expand(
         &self,
         isa: Isa,
         matrix: usize,
-        tiles: Range<usize>,
-        out: &mut [Lanes; TILES * PANEL],
-        y: &DisjointRows<'_>,
+        tiles: &Range<usize>,
+        rows: &Range<usize>,
+        out: &mut [Lanes],
     ) {
-        for job in self.of(matrix) {
-            for tiles in chunks(tiles.clone(), TILES) {
-                let products = job.expand(isa, tiles.clone(), out);
-                // SAFETY: the caller's promise.
-                unsafe { each_row(&tiles, job.rows.clone(), products, y, add) };
-            }
+        for job in self.of(matrix, rows.start / PANEL) {
+            job.expand(isa, tiles, rows, out);
         }
     }
 }
@@ -223,15 +218,11 @@ impl Job<'_> {
         Inner { values, panels }
     }
 
-    fn expand<'a>(
-        &self,
-        isa: Isa,
-        tiles: Range<usize>,
-        out: &'a mut [Lanes; TILES * PANEL],
-    ) -> &'a [Lanes] {
+    fn expand(&self, isa: Isa, tiles: &Range<usize>, rows: &Range<usize>, out: &mut [Lanes]) {
         let Some(inner) = self.inner.get() else { unreachable!("all parts have come to the gate") };
         let x = Operand::new(self.factors.rank(), &inner.values, &inner.panels);
-        multiply(isa, &self.factors.b, tiles, (x, 0..self.rows.len()), out)
+        let own = self.rows.start - rows.start..self.rows.end - rows.start;
+        add_products(isa, &self.factors.b, tiles.clone(), x, (own, rows.len()), out);
     }
 }
 

@@ -42,9 +42,6 @@ fn of_rows<const R: usize>(
     out: &mut [Lanes],
 ) {
     let out = out.as_chunks_mut::<R>().0;
-    if m.precision == Precision::Int8 && m.groups() == 1 {
-        return of_one_group(m, tiles, x, out);
-    }
     for (tile, out) in tiles.zip(out) {
         match m.precision {
             Precision::Int8 => accumulate::<R, false, false>(m, tile, x, out),
@@ -68,36 +65,64 @@ macro_rules! unrolled {
     };
 }
 
-/// As `accumulate` for 8-bit weights of a single group, such as those of a factor B: what belongs to
-/// the rows stays in registers from tile to tile.
+/// Whether [`add_one_group`] takes the matrix.
+pub(super) fn has_one_group(m: &PackedMatrix) -> bool {
+    m.precision == Precision::Int8 && m.groups() == 1
+}
+
+/// Adds tiles of 8-bit weights of a single group, such as those of a factor B, to the `own` rows of
+/// `out` (tile, row), where a tile has `rows` of them: what belongs to a row of `x` stays in
+/// registers from tile to tile.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn of_one_group<const R: usize>(
+pub(super) fn add_one_group(
     m: &PackedMatrix,
     tiles: Range<usize>,
     x: PanelRows<'_>,
-    out: &mut [[Lanes; R]],
+    (own, rows): (Range<usize>, usize),
+    out: &mut [Lanes],
 ) {
-    let (first, x, count) = (x.first, &x.groups[0], m.tile(0).len());
-    assert!(first + R <= PANEL, "rows of one panel");
+    match own.len() {
+        1 => add_to_rows::<1>(m, tiles, x, (own.start, rows), out),
+        2 => add_to_rows::<2>(m, tiles, x, (own.start, rows), out),
+        3 => add_to_rows::<3>(m, tiles, x, (own.start, rows), out),
+        4 => add_to_rows::<4>(m, tiles, x, (own.start, rows), out),
+        5 => add_to_rows::<5>(m, tiles, x, (own.start, rows), out),
+        6 => add_to_rows::<6>(m, tiles, x, (own.start, rows), out),
+        7 => add_to_rows::<7>(m, tiles, x, (own.start, rows), out),
+        _ => add_to_rows::<PANEL>(m, tiles, x, (own.start, rows), out),
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn add_to_rows<const R: usize>(
+    m: &PackedMatrix,
+    tiles: Range<usize>,
+    x: PanelRows<'_>,
+    (first, rows): (usize, usize),
+    out: &mut [Lanes],
+) {
+    let (x, count) = (&x.groups[0], m.tile(0).len());
     let weights = m.lines[tiles.start * count..tiles.end * count].chunks_exact(count);
     let offset = -m.precision.offset();
-    for ((lines, scale), out) in weights.zip(&m.scales[tiles]).zip(out) {
+    for ((lines, scale), out) in weights.zip(&m.scales[tiles]).zip(out.chunks_exact_mut(rows)) {
+        let out = &mut out[first..first + R];
         let mut dots = [_mm512_setzero_si512(); R];
-        unrolled!(r in 0..R => { dots[r] = _mm512_set1_epi32(offset * x.sums[first + r]); });
+        unrolled!(r in 0..R => { dots[r] = _mm512_set1_epi32(offset * x.sums[r]); });
         for (i, line) in lines.iter().enumerate() {
             // SAFETY: a line is 64 aligned bytes.
             let line = unsafe { _mm512_load_si512(line.0.as_ptr().cast()) };
-            unrolled!(r in 0..R => {
-                dots[r] = _mm512_dpbusd_epi32(dots[r], line, quad(x, i, first + r));
-            });
+            unrolled!(r in 0..R => { dots[r] = _mm512_dpbusd_epi32(dots[r], line, quad(x, i, r)); });
         }
         // SAFETY: sixteen scales.
         let scale = unsafe { widen(scale.as_ptr()) };
         unrolled!(r in 0..R => {
-            let step = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[first + r]));
-            let sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r]), step, _mm512_setzero_ps());
-            // SAFETY: sixteen f32, and the store needs no alignment.
-            unsafe { _mm512_storeu_ps(out[r].as_mut_ptr(), sum) };
+            let step = _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[r]));
+            // As `accumulate` from 0 on, where a product of -0 becomes 0.
+            let dots = _mm512_cvtepi32_ps(dots[r]);
+            let product = _mm512_fmadd_ps(dots, step, _mm512_setzero_ps());
+            let out = out[r].as_mut_ptr();
+            // SAFETY: sixteen f32, and neither needs alignment.
+            unsafe { _mm512_storeu_ps(out, _mm512_add_ps(_mm512_loadu_ps(out), product)) };
         });
     }
 }
