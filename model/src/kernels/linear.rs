@@ -10,12 +10,14 @@ use std::ops::Range;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod multiply;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 #[cfg(target_arch = "x86_64")]
 mod ymm;
 
+use super::Isa;
 use super::disjoint::DisjointRows;
 use super::elementwise;
 use super::input::Input;
@@ -23,9 +25,10 @@ use super::lanes::{self, Lanes};
 use super::low_rank::{Products, Update};
 use super::packed::{PackedMatrix, Precision, TILE};
 use super::pool::{Gate, Pool, share};
-use super::quantised::{Operand, PANEL, PanelRows};
-use super::{Isa, per_isa};
+use super::quantised::{Operand, PANEL};
 use crate::Rows;
+
+pub(super) use multiply::{add_products, multiply};
 
 /// Tiles that are computed in one go.
 pub(super) const TILES: usize = 8;
@@ -312,108 +315,6 @@ unsafe fn each_row(
         if let Some(lanes) = lanes.next().filter(|_| !rest.is_empty()) {
             work(rest, &mut lanes[..rest.len()]);
         }
-    }
-}
-
-/// Some tiles' outputs (tile, row) for some rows of one panel, at most [`TILES`].
-pub(super) fn multiply<'a>(
-    isa: Isa,
-    matrix: &PackedMatrix,
-    tiles: Range<usize>,
-    (x, rows): (Operand<'_>, Range<usize>),
-    out: &'a mut [Lanes; TILES * PANEL],
-) -> &'a mut [Lanes] {
-    let out = &mut out[..tiles.len() * rows.len()];
-    match matrix.precision {
-        Precision::F32 => {
-            for (tile, out) in tiles.zip(out.chunks_exact_mut(rows.len())) {
-                float_tile(isa, matrix, tile, (x, rows.start), out);
-            }
-        }
-        Precision::Int4 | Precision::Int4Affine | Precision::Int8 => {
-            integer_tiles(isa, matrix, tiles, (x.rounded(rows.start), rows.len()), out);
-        }
-    }
-    out
-}
-
-/// Adds some tiles' outputs, at most [`TILES`], for rows of `x` of one panel to those of the `own`
-/// rows in `out` (tile, row), where a tile has `rows` of them.
-#[cfg_attr(
-    target_arch = "x86_64",
-    expect(unsafe_code, reason = "calls the copy whose features were detected")
-)]
-pub(super) fn add_products(
-    isa: Isa,
-    matrix: &PackedMatrix,
-    tiles: Range<usize>,
-    x: Operand<'_>,
-    (own, rows): (Range<usize>, usize),
-    out: &mut [Lanes],
-) {
-    #[cfg(target_arch = "x86_64")]
-    if isa.supported() == Isa::Avx512 && avx512::has_one_group(matrix) {
-        // SAFETY: the processor has what is supported.
-        return unsafe { avx512::add_one_group(matrix, tiles, x.rounded(0), (own, rows), out) };
-    }
-    let mut products = [lanes::splat(0.0); TILES * PANEL];
-    let products = multiply(isa, matrix, tiles, (x, 0..own.len()), &mut products);
-    for (out, products) in out.chunks_exact_mut(rows).zip(products.chunks_exact(own.len())) {
-        add(out[own.clone()].as_flattened_mut(), products.as_flattened());
-    }
-}
-
-per_isa! {
-    fn float_tile(
-        m: &PackedMatrix,
-        tile: usize,
-        x: (Operand<'_>, usize),
-        out: &mut [Lanes],
-    ) = float_body
-}
-
-#[inline(always)]
-fn float_body(
-    matrix: &PackedMatrix,
-    tile: usize,
-    (x, first): (Operand<'_>, usize),
-    out: &mut [Lanes],
-) {
-    let weights = &matrix.values[tile * matrix.inputs..][..matrix.inputs];
-    for (i, out) in out.iter_mut().enumerate() {
-        let mut acc = lanes::splat(0.0);
-        for (w, &x) in weights.iter().zip(x.row(first + i)) {
-            acc = lanes::fma(w, &lanes::splat(x), &acc);
-        }
-        *out = acc;
-    }
-}
-
-/// Tiles of integer weights for that many rows: `out` is (tile, row).
-#[cfg_attr(
-    target_arch = "x86_64",
-    expect(unsafe_code, reason = "calls the copy whose features were detected")
-)]
-fn integer_tiles(
-    isa: Isa,
-    m: &PackedMatrix,
-    tiles: Range<usize>,
-    (x, rows): (PanelRows<'_>, usize),
-    out: &mut [Lanes],
-) {
-    match isa.supported() {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what is supported.
-        Isa::Avx512 => unsafe { avx512::tiles(m, tiles, (x, rows), out) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::AvxVnni => unsafe { vnni::vex::tiles(m, tiles, (x, rows), out) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { avx2::tiles(m, tiles, (x, rows), out) },
-        #[cfg(not(target_arch = "x86_64"))]
-        Isa::Avx512 | Isa::AvxVnni | Isa::Avx2 => portable::tiles(m, tiles, (x, rows), out),
-        Isa::Portable => portable::tiles(m, tiles, (x, rows), out),
     }
 }
 

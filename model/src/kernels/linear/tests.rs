@@ -2,7 +2,8 @@ use half::f16;
 
 use super::super::low_rank::Factors;
 use super::super::packed::{Block, GROUP, QUAD};
-use super::super::quantised::PanelGroup;
+use super::super::quantised::{PanelGroup, PanelRows};
+use super::multiply::integer_tiles;
 use super::*;
 
 /// A small seeded generator, so that the tests need no other crate.
