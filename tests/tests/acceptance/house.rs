@@ -92,9 +92,14 @@ impl House {
         assert_eq!(reply.status, 200, "{}", reply.text());
     }
 
+    /// A page of the operations listener.
+    pub(crate) fn ops(&self, path: &str) -> Reply {
+        send(self.ops_address, "GET", path, &[], b"").finish()
+    }
+
     /// The value of a metric without labels, or of one line with them.
     pub(crate) fn metric(&self, name: &str) -> f64 {
-        let page = send(self.ops_address, "GET", "/metrics", &[], b"").finish();
+        let page = self.ops("/metrics");
         let line = page.text().lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         line.map_or(0.0, |value| value.parse().expect("a number"))
     }

@@ -15,3 +15,4 @@ mod house;
 mod isolation;
 mod lifecycle;
 mod moderation;
+mod operations;
