@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use gateway_server::Metrics;
 use gateway_server::settings::KEYS;
 use serde_json::json;
 
@@ -88,6 +89,33 @@ fn every_metric_that_is_shown_or_alerted_on_is_one_that_the_gateway_has() {
         }
     }
     assert!(seen > 100 && !recorded.is_empty());
+}
+
+/// The labels by which queries of a text group, and those that they match.
+fn labels(text: &str) -> impl Iterator<Item = &str> {
+    let inside = |open: &'static str, close: char| {
+        let parts = text.split(open).skip(1).filter_map(move |part| part.split(close).next());
+        parts.flat_map(|part| part.split(',')).map(str::trim)
+    };
+    let matched = inside("{", '}').filter_map(|part| {
+        let (label, value) = part.split_once('=')?;
+        value.trim_start_matches(['~', '\\']).starts_with('"').then_some(label)
+    });
+    inside(" by (", ')').chain(matched).filter(|label| words(label).eq([*label]))
+}
+
+#[test]
+fn every_label_that_is_asked_for_exists() {
+    let own = Metrics::ALL.iter().flat_map(|(_, _, labels, _)| labels.iter().copied());
+    let known: BTreeSet<&str> = own.chain(["job", "instance", "le"]).collect();
+    let mut seen = 0;
+    for (path, text) in &texts() {
+        for label in labels(text) {
+            assert!(known.contains(label), "{path} asks for {label}, which does not exist");
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "{seen}");
 }
 
 #[test]
