@@ -9,13 +9,15 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
-use model::Rows;
 use model::kernels::Isa;
+use model::kernels::attention::{Past, attend};
+use model::kernels::elementwise::{Rotation, gate, halve, rms_norm};
 use model::kernels::input::Input;
 use model::kernels::linear::linear;
 use model::kernels::low_rank::{Factors, Update};
 use model::kernels::packed::{Block, GROUP, PackedMatrix, Precision};
 use model::kernels::pool::{Pool, share};
+use model::{BLOCK_TOKENS, Config, KvCache, Rows};
 
 /// Layers of the default model.
 const LAYERS: usize = 30;
@@ -23,6 +25,8 @@ const LAYERS: usize = 30;
 const HIDDEN: usize = 576;
 const KEYS: usize = 192;
 const MLP: usize = 1536;
+/// Width of a head.
+const HEAD: usize = 64;
 const RANK: usize = 16;
 
 /// The projections of a layer in groups that share their input: outputs and inputs.
@@ -224,6 +228,62 @@ fn adapters(criterion: &mut Criterion) {
     }
 }
 
+/// One query row of three heads that share a key head, on one core: twice `tokens` times the head's
+/// width multiplications a head.
+fn attention(criterion: &mut Criterion) {
+    const TOKENS: usize = 1_000;
+    let config = Config {
+        hidden: HIDDEN,
+        intermediate: MLP,
+        layers: 1,
+        heads: 3,
+        kv_heads: 1,
+        head_dim: HEAD,
+        vocabulary: 1,
+        context_tokens: TOKENS,
+        rope_theta: 1e4,
+        norm_epsilon: 1e-5,
+    };
+    let cache = KvCache::new(&config, TOKENS.div_ceil(BLOCK_TOKENS));
+    let table: Vec<u32> = (0..).take(cache.blocks()).collect();
+    let past = Past { cache: &cache, layer: 0, kv_head: 0, table: &table, tokens: TOKENS };
+    let (q, mut out, mut scores) = (vec![0.5; 3 * HEAD], vec![0.0; 3 * HEAD], Vec::new());
+    let mut group = criterion.benchmark_group("attention");
+    group.throughput(Throughput::Elements((2 * TOKENS * q.len()) as u64));
+    for isa in Isa::available() {
+        group.bench_function(format!("{isa:?}"), |bencher| {
+            bencher.iter(|| attend(isa, past, &q, black_box(&mut out), &mut scores));
+        });
+    }
+}
+
+/// What happens to rows between products, one row on one core.
+fn elementwise(criterion: &mut Criterion) {
+    let mut noise = Noise(11);
+    let (x, up, weight) = (noise.values(MLP), noise.values(MLP), noise.values(HIDDEN));
+    let rotation = Rotation::new(1e4, HEAD, 64);
+    let mut group = criterion.benchmark_group("between products");
+    for isa in Isa::available() {
+        let (mut y, mut half) = (x.clone(), vec![0; HIDDEN]);
+        group.bench_function(format!("norm, {isa:?}"), |bencher| {
+            bencher
+                .iter(|| rms_norm(isa, &x[..HIDDEN], &weight, 1e-5, black_box(&mut y[..HIDDEN])));
+        });
+        group.bench_function(format!("gate, {isa:?}"), |bencher| {
+            bencher.iter(|| {
+                y.copy_from_slice(&x);
+                gate(isa, black_box(&mut y), &up);
+            });
+        });
+        group.bench_function(format!("rotation, {isa:?}"), |bencher| {
+            bencher.iter(|| rotation.apply(isa, black_box(&mut y[..HIDDEN]), 7));
+        });
+        group.bench_function(format!("to half precision, {isa:?}"), |bencher| {
+            bencher.iter(|| halve(isa, &x[..HIDDEN], black_box(&mut half)));
+        });
+    }
+}
+
 fn pool() -> Pool {
     Pool::new(std::thread::available_parallelism().map_or(1, usize::from))
 }
@@ -231,6 +291,6 @@ fn pool() -> Pool {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = memory, arithmetic, layers, adapters
+    targets = memory, arithmetic, layers, adapters, attention, elementwise
 }
 criterion_main!(benches);

@@ -5,7 +5,7 @@
 //! portable one. All versions do the same IEEE operations in the same order, so they agree bit
 //! for bit, and none of them mixes rows: a row's result never depends on the batch around it.
 
-pub(crate) mod attention;
+pub mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod elementwise;

@@ -15,26 +15,26 @@ const _: () = assert!(BLOCK_TOKENS == LANES, "a block's tokens are one register'
 
 /// Where the keys and values of a token's past are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Past<'a> {
-    pub(crate) cache: &'a KvCache,
-    pub(crate) layer: usize,
-    pub(crate) kv_head: usize,
+pub struct Past<'a> {
+    /// Where they are stored.
+    pub cache: &'a KvCache,
+    /// The layer.
+    pub layer: usize,
+    /// The key head.
+    pub kv_head: usize,
     /// Numbers of the sequence's blocks, in order.
-    pub(crate) table: &'a [u32],
+    pub table: &'a [u32],
     /// How many tokens it sees, itself included; at least 1.
-    pub(crate) tokens: usize,
+    pub tokens: usize,
 }
 
 /// The query heads that share a key head: `q` and `out` are (heads, head_dim).
 ///
 /// `scores` is overwritten; it only saves an allocation.
-pub(crate) fn attend(
-    isa: Isa,
-    past: Past<'_>,
-    q: &[f32],
-    out: &mut [f32],
-    scores: &mut Vec<Lanes>,
-) {
+///
+/// # Panics
+/// If the cache has no such layer or head, or the table no such block.
+pub fn attend(isa: Isa, past: Past<'_>, q: &[f32], out: &mut [f32], scores: &mut Vec<Lanes>) {
     let dim = past.head_dim();
     // Few heads share a key head; the usual numbers keep their sums in registers.
     let mut heads = q.len() / dim;
