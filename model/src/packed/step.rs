@@ -36,9 +36,7 @@ impl Backend for Step<'_> {
     type Rows = Rows;
 
     fn norm(&mut self, norm: Norm, x: &Rows) -> Result<Rows, ModelError> {
-        let Input::Normalised { weight, epsilon, .. } = self.normalised(norm, x) else {
-            return Ok(x.clone());
-        };
+        let (weight, epsilon) = self.norm_of(norm);
         let mut out = Rows::unset(x.len(), x.width());
         let piece = self.pool().piece(x.len()) * x.width();
         let pieces = x.values().chunks(piece).zip(out.values_mut().chunks_mut(piece));
@@ -50,7 +48,8 @@ impl Backend for Step<'_> {
     fn attention_inputs(&mut self, layer: usize, x: &Rows) -> Result<[Rows; 3], ModelError> {
         let sites = [Projection::Query, Projection::Key, Projection::Value]
             .map(|projection| Site::new(layer, projection));
-        let x = self.normalised(Norm::Attention(layer), x);
+        let (weight, epsilon) = self.norm_of(Norm::Attention(layer));
+        let x = Input::Normalised { x, weight, epsilon };
         let (matrices, updates) = self.weights(sites)?;
         let updates = updates.each_ref().map(Vec::as_slice);
         Ok(linear(self.pool(), self.model.isa, matrices, updates, x))
@@ -63,7 +62,8 @@ impl Backend for Step<'_> {
 
     fn hidden_units(&mut self, layer: usize, x: &Rows) -> Result<Rows, ModelError> {
         let sites = [Projection::Gate, Projection::Up].map(|p| Site::new(layer, p));
-        let x = self.normalised(Norm::Mlp(layer), x);
+        let (weight, epsilon) = self.norm_of(Norm::Mlp(layer));
+        let x = Input::Normalised { x, weight, epsilon };
         let (matrices, updates) = self.weights(sites)?;
         let updates = updates.each_ref().map(Vec::as_slice);
         Ok(gated_linear(self.pool(), self.model.isa, matrices, updates, x))
@@ -81,10 +81,8 @@ impl<'a> Step<'a> {
         &self.model.pool
     }
 
-    fn normalised<'x>(&self, norm: Norm, x: &'x Rows) -> Input<'x>
-    where
-        'a: 'x,
-    {
+    /// Weight and epsilon of a norm.
+    fn norm_of(&self, norm: Norm) -> (&'a [f32], f32) {
         let weight = match norm {
             Norm::Attention(layer) => &self.model.layers[layer].attention_norm,
             Norm::Mlp(layer) => &self.model.layers[layer].mlp_norm,
@@ -92,7 +90,7 @@ impl<'a> Step<'a> {
         };
         #[expect(clippy::cast_possible_truncation, reason = "a small constant")]
         let epsilon = self.model.config.norm_epsilon as f32;
-        Input::Normalised { x, weight, epsilon }
+        (weight, epsilon)
     }
 
     /// Matrices and updates of some sites.
