@@ -54,18 +54,6 @@ fn gate_lanes(gate: &mut Lanes, up: &Lanes) {
 }
 
 per_isa! {
-    /// `x += y`, value by value.
-    pub fn add(x: &mut [f32], y: &[f32]) = add_body
-}
-
-#[inline(always)]
-fn add_body(x: &mut [f32], y: &[f32]) {
-    for (x, y) in x.iter_mut().zip(y) {
-        *x += y;
-    }
-}
-
-per_isa! {
     /// `x` in half precision, as [`lanes::narrow`] rounds it.
     ///
     /// # Panics
