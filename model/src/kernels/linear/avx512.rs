@@ -152,7 +152,7 @@ fn accumulate<const R: usize, const FOUR: bool, const AFFINE: bool>(
         // Each line of weights meets all rows in turn, for a sum has to wait for the product that was
         // added to it before.
         for (i, line) in lines.iter().enumerate() {
-            ask(line, AHEAD);
+            ask_ahead_of(line);
             // SAFETY: a line is 64 aligned bytes.
             let line = unsafe { _mm512_load_si512(line.0.as_ptr().cast()) };
             let weights = if FOUR { _mm512_and_si512(line, low) } else { line };
@@ -187,12 +187,12 @@ fn accumulate<const R: usize, const FOUR: bool, const AFFINE: bool>(
     }
 }
 
-/// Asks for the line that lies so many after this one to be brought into the second cache.
+/// Asks for the line that lies [`AHEAD`] after this one to be brought into the second cache.
 #[inline(always)]
-fn ask(line: &Line, ahead: usize) {
+fn ask_ahead_of(line: &Line) {
     let line: *const Line = line;
     // SAFETY: a hint, which may point anywhere; it reads nothing.
-    unsafe { _mm_prefetch::<_MM_HINT_T1>(line.wrapping_add(ahead).cast()) };
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(line.wrapping_add(AHEAD).cast()) };
 }
 
 /// Four inputs of a row, sixteen times.
