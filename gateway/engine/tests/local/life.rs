@@ -55,10 +55,10 @@ async fn a_reader_dropped_before_its_turn_frees_its_place() {
 #[tokio::test]
 async fn a_deadline_fails_a_row_that_runs_and_one_that_waits() {
     let engine = engine(&LocalSettings { max_rows: 1, context_tokens: 2000, ..small() });
-    let mut running = endless(0);
-    running.deadline = Instant::now() + Duration::from_millis(60);
-    let mut waiting = endless(1);
-    waiting.deadline = Instant::now() + Duration::from_millis(30);
+    let (mut running, mut waiting) = (endless(0), endless(1));
+    // The same for both: until it has come nobody reads the first, so that it cannot end before.
+    let deadline = Instant::now() + Duration::from_millis(30);
+    (running.deadline, waiting.deadline) = (deadline, deadline);
     let (running, waiting) =
         (engine.submit(running).expect("submits"), engine.submit(waiting).expect("submits"));
     assert_eq!(collect(waiting).await.err(), Some(EngineError::Deadline));
