@@ -15,6 +15,7 @@ use gateway_wire::selection::{self, Selection};
 
 use crate::disconnect::Disconnect;
 use crate::error::{ApiError, Code};
+use crate::keys::{Caller, Infer};
 use crate::{chance, clock};
 
 /// The header with a request's id.
@@ -31,8 +32,9 @@ pub(crate) struct RequestId(Rc<str>);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Note(Rc<RefCell<Option<Arc<str>>>>);
 
-/// A request beside its body.
+/// A request beside its body, of somebody who may ask for answers.
 pub(crate) struct Call {
+    pub(crate) caller: Caller<Infer>,
     pub(crate) id: RequestId,
     pub(crate) client: Disconnect,
     /// The adapters that the header names, if it is there.
@@ -103,7 +105,16 @@ impl FromRequest for Call {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let call = header_selection(request.headers()).map(|header| Self {
+        ready(Self::of(request))
+    }
+}
+
+impl Call {
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let caller = Caller::of(request)?;
+        let header = header_selection(request.headers())?;
+        Ok(Self {
+            caller,
             id: request
                 .extensions()
                 .get::<RequestId>()
@@ -114,8 +125,7 @@ impl FromRequest for Call {
             route: request.match_pattern().unwrap_or_default(),
             started: clock::now(),
             note: request.extensions().get::<Note>().cloned().unwrap_or_default(),
-        });
-        ready(call)
+        })
     }
 }
 

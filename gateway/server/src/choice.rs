@@ -9,6 +9,7 @@ use gateway_wire::{Applied, AppliedAdapter};
 use crate::call::Call;
 use crate::error::{ApiError, Code};
 use crate::gateway::{Gateway, Served};
+use crate::keys::Rules;
 use crate::settings::Presets;
 
 /// The adapters that apply to a request.
@@ -42,7 +43,8 @@ impl Directory for House<'_> {
 /// Finds out which adapters a request chooses, and leases them.
 ///
 /// # Errors
-/// 404 if it names a model or an adapter that does not exist: never the base by silence.
+/// 404 if it names a model or an adapter that does not exist: never the base by silence. 403 if it
+/// names an adapter that the caller may not choose.
 pub(crate) fn resolve(
     gateway: &Gateway,
     served: &Served,
@@ -51,16 +53,42 @@ pub(crate) fn resolve(
     call: &Call,
 ) -> Result<Choice, ApiError> {
     let model = model_choice(served, model)?;
+    let says_nothing =
+        body.is_none() && call.header.is_none() && matches!(model, ModelChoice::Base);
     let chosen = Chosen::by(body, call.header.clone(), model, &gateway.policy.default);
     let house = House { presets: &served.presets, catalogue: &served.catalogue };
-    let mix = chosen
+    let mut mix = chosen
         .selection
         .expand(&house, gateway.policy.bounds)
         .map_err(|error| selection_error(&error, chosen.param))?;
+    if let Some(rules) = call.caller.rules() {
+        // Who says nothing gets what the operator says, whatever else the key may choose.
+        if !says_nothing {
+            check_allowed(rules, &mix, chosen.param)?;
+        }
+        check_required(rules, &served.catalogue)?;
+        rules.raise(&mut mix);
+    }
     let vector = lease(&mix, &served.catalogue, chosen.param)?;
     let label = gateway.sets.label(&vector.set_name());
     call.note(&served.engine.model().name, &label);
     Ok(Choice { applied: applied(&vector), header: mix.header(), label, vector })
+}
+
+/// Whether the caller may choose all of `mix`. What it may not choose may as well not exist.
+fn check_allowed(rules: &Rules, mix: &Mix, param: &str) -> Result<(), ApiError> {
+    rules.forbidden(mix).map_or(Ok(()), |name| {
+        let message = format!("this API key may not choose adapter '{name}'");
+        Err(ApiError::new(Code::AdapterNotAllowed, message).at(param))
+    })
+}
+
+/// Whether all is there that applies to the caller's requests whatever they choose.
+fn check_required(rules: &Rules, catalogue: &Catalogue) -> Result<(), ApiError> {
+    rules.required().find(|name| !is_loaded(catalogue, name)).map_or(Ok(()), |name| {
+        let message = format!("adapter '{name}', which this API key requires, is not loaded");
+        Err(ApiError::new(Code::AdapterNotFound, message))
+    })
 }
 
 /// What requests get that choose nothing.

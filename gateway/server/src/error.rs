@@ -27,6 +27,9 @@ pub enum Code {
     /// A parameter is at fault, in these words of OpenAI's.
     Invalid(&'static str),
     ContextLengthExceeded,
+    InvalidApiKey,
+    InsufficientScope,
+    AdapterNotAllowed,
     ModelNotFound,
     AdapterNotFound,
     RouteNotFound,
@@ -48,8 +51,11 @@ pub enum Code {
 
 impl Code {
     /// All codes but those of parameters, with what they mean.
-    pub const ALL: [(Self, &str); 18] = [
+    pub const ALL: [(Self, &str); 21] = [
         (Self::ContextLengthExceeded, "Prompt and answer do not fit the model's context."),
+        (Self::InvalidApiKey, "There is no API key, or it is not known, or it has expired."),
+        (Self::InsufficientScope, "The API key is not good for this path."),
+        (Self::AdapterNotAllowed, "The API key may not choose this adapter."),
         (Self::ModelNotFound, "There is no such model, adapter or preset."),
         (Self::AdapterNotFound, "An adapter that the request names is not loaded."),
         (Self::RouteNotFound, "There is nothing at the path."),
@@ -98,6 +104,9 @@ impl Code {
         let (status, kind, slug) = match self {
             Self::Invalid(slug) => (400, INVALID, slug),
             Self::ContextLengthExceeded => (400, INVALID, "context_length_exceeded"),
+            Self::InvalidApiKey => (401, INVALID, "invalid_api_key"),
+            Self::InsufficientScope => (403, INVALID, "insufficient_scope"),
+            Self::AdapterNotAllowed => (403, INVALID, "adapter_not_allowed"),
             Self::ModelNotFound => (404, INVALID, "model_not_found"),
             Self::AdapterNotFound => (404, INVALID, "adapter_not_found"),
             Self::RouteNotFound => (404, INVALID, "route_not_found"),
@@ -189,6 +198,9 @@ impl ApiError {
         match self.code.status() {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+            }
+            StatusCode::UNAUTHORIZED => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
             }
             // Clients retry 409 unless they are told that it will not help.
             StatusCode::CONFLICT => {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::error::{ApiError, Code};
+use crate::keys::Guard;
 use crate::metrics::{Metrics, OTHER, SetLabels};
 use crate::moderation::{Moderation, ModerationError};
 use crate::settings::{
@@ -31,6 +32,7 @@ pub struct Loaded {
 /// The gateway's state.
 #[derive(Debug)]
 pub struct Gateway {
+    pub(crate) guard: Guard,
     pub(crate) limits: Limits,
     pub(crate) stream: StreamSettings,
     pub(crate) policy: Policy,
@@ -71,12 +73,17 @@ pub enum Phase {
 }
 
 impl Gateway {
-    /// A gateway that serves nothing yet.
+    /// A gateway that serves nothing yet, and nobody whom `guard` does not know.
     ///
     /// # Errors
     /// If metrics collide in `registry`.
-    pub fn new(settings: &Settings, registry: Registry) -> Result<Self, prometheus::Error> {
+    pub fn new(
+        settings: &Settings,
+        guard: Guard,
+        registry: Registry,
+    ) -> Result<Self, prometheus::Error> {
         Ok(Self {
+            guard,
             limits: settings.limits,
             stream: settings.stream,
             policy: settings.policy.clone(),

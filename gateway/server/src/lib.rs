@@ -16,6 +16,7 @@ mod disconnect;
 mod error;
 mod gateway;
 mod generation;
+pub mod keys;
 pub mod local;
 mod metrics;
 mod moderation;

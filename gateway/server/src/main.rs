@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use gateway_server::keys::Guard;
 use gateway_server::settings::{self, Action, Settings};
 use gateway_server::shutdown::Ending;
 use gateway_server::startup::Bound;
@@ -19,6 +20,7 @@ fn start() -> anyhow::Result<()> {
     let (action, layers) = settings::parse_flags(std::env::args_os())?;
     let settings = Settings::build(layers)?;
     if action == Action::CheckConfig {
+        Guard::load(&settings.keys, settings.policy.bounds)?;
         return Ok(());
     }
     telemetry::start(&settings.log)?;

@@ -69,6 +69,8 @@ family::metrics! {
         cancelled: IntCounterVec("lethe_requests_cancelled_total", ["route"]),
         /// Requests that were refused before any work was done, or failed, by error code.
         rejected: IntCounterVec("lethe_requests_rejected_total", ["reason"]),
+        /// Requests by the key that they came with and how it was checked; `key` is its id, empty if there is none or it is unknown.
+        key_requests: IntCounterVec("lethe_key_requests_total", ["key", "outcome"]),
         /// Request fields that were accepted and ignored.
         ignored_fields: IntCounterVec("lethe_ignored_fields_total", ["field"]),
         /// Requests admitted, waiting or running.

@@ -37,7 +37,7 @@ pub(crate) async fn observe(
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(note.clone());
     let span = tracing::info_span!(
-        "request", %id, route = field::Empty, model = field::Empty, adapters = field::Empty
+        "request", %id, key = field::Empty, route = field::Empty, model = field::Empty, adapters = field::Empty
     );
     let response = next.call(request).instrument(span.clone()).await?;
     let mut response = render_error(&gateway, response.map_into_boxed_body(), &id, &span);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::{self, ContentType};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, Resource, Route};
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route};
 use gateway_engine::Permit;
 use gateway_wire::{Delivery, selection, sse};
 
@@ -23,36 +23,53 @@ use crate::call::Call;
 use crate::error::{ApiError, Code};
 use crate::gateway::Gateway;
 use crate::generation::{Order, stream};
+use crate::keys::Guarded;
 use crate::replies::Reply;
 
 pub use ops::configure as configure_ops;
 
 /// Enters all routes of the API.
 pub fn configure(config: &mut ServiceConfig) {
-    let post = web::post;
-    let get = web::get;
     config
-        .service(resource("/v1/chat/completions", [post().to(chat::create)]))
-        .service(resource("/v1/completions", [post().to(completions::create)]))
-        .service(resource("/v1/moderations", [post().to(moderations::create)]))
-        .service(resource("/v1/models", [get().to(models::list)]))
-        .service(resource("/v1/models/{model}", [get().to(models::get)]))
-        .service(resource("/v1/adapters", [get().to(adapters::list), post().to(adapters::load)]))
+        .service(resource("/v1/chat/completions", [guarded(web::post(), chat::create)]))
+        .service(resource("/v1/completions", [guarded(web::post(), completions::create)]))
+        .service(resource("/v1/moderations", [guarded(web::post(), moderations::create)]))
+        .service(resource("/v1/models", [guarded(web::get(), models::list)]))
+        .service(resource("/v1/models/{model}", [guarded(web::get(), models::get)]))
+        .service(resource(
+            "/v1/adapters",
+            [guarded(web::get(), adapters::list), guarded(web::post(), adapters::load)],
+        ))
         .service(resource(
             "/v1/adapters/{name}",
-            [get().to(adapters::get), web::delete().to(adapters::unload)],
+            [guarded(web::get(), adapters::get), guarded(web::delete(), adapters::unload)],
         ))
-        .service(resource("/v1/load_lora_adapter", [post().to(vllm::load)]))
-        .service(resource("/v1/unload_lora_adapter", [post().to(vllm::unload)]))
-        .service(resource("/lora-adapters", [get().to(llama::list)]))
-        .service(resource("/tokenize", [post().to(tokens::tokenize)]))
-        .service(resource("/detokenize", [post().to(tokens::detokenize)]))
+        .service(resource("/v1/load_lora_adapter", [guarded(web::post(), vllm::load)]))
+        .service(resource("/v1/unload_lora_adapter", [guarded(web::post(), vllm::unload)]))
+        .service(resource("/lora-adapters", [guarded(web::get(), llama::list)]))
+        .service(resource("/tokenize", [guarded(web::post(), tokens::tokenize)]))
+        .service(resource("/detokenize", [guarded(web::post(), tokens::detokenize)]))
         .default_service(web::to(unknown_route));
 }
 
+/// What [`guarded`] makes.
+struct GuardedRoute(Route);
+
+/// A route to a handler whose first argument proves that the caller may do this. There is no
+/// other way to enter one here.
+fn guarded<F, Arguments>(route: Route, handler: F) -> GuardedRoute
+where
+    F: Handler<Arguments>,
+    F::Output: Responder + 'static,
+    Arguments: FromRequest + Guarded + 'static,
+{
+    GuardedRoute(route.to(handler))
+}
+
 /// A path with its methods; all others are refused.
-fn resource<const N: usize>(path: &str, routes: [Route; N]) -> Resource {
-    let resource = routes.into_iter().fold(web::resource(path), Resource::route);
+fn resource<const N: usize>(path: &str, routes: [GuardedRoute; N]) -> Resource {
+    let routes = routes.into_iter().map(|route| route.0);
+    let resource = routes.fold(web::resource(path), Resource::route);
     resource.default_service(web::to(wrong_method))
 }
 

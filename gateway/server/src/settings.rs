@@ -34,6 +34,7 @@ pub struct Settings {
     /// `None` looks for shipped ones, and else in `home`.
     pub adapters: Option<PathBuf>,
     pub home: PathBuf,
+    pub keys: KeySettings,
     pub engine: EngineSettings,
     pub limits: Limits,
     pub stream: StreamSettings,
@@ -45,6 +46,13 @@ pub struct Settings {
     pub adapter_sets: usize,
     /// Each key, its value and where that came from, for the log.
     pub effective: Vec<Effective>,
+}
+
+/// Who is asked for a key.
+#[derive(Debug, Clone)]
+pub struct KeySettings {
+    /// `None` asks nobody.
+    pub file: Option<PathBuf>,
 }
 
 /// How the local engine uses the machine.
@@ -160,6 +168,7 @@ impl Settings {
             model: reader.text("model"),
             adapters: reader.path("adapters"),
             home,
+            keys: KeySettings { file: reader.path("keys.file") },
             engine: read_engine(&mut reader),
             limits: Limits {
                 body_bytes: reader.count("limits.body_bytes", 1..=1 << 30),

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::disconnect::keep_socket;
 use crate::gateway::{Gateway, Loaded};
+use crate::keys::Guard;
 use crate::observe::observe;
 use crate::routes;
 use crate::settings::Settings;
@@ -33,9 +34,10 @@ impl Bound {
     /// Binds both addresses.
     ///
     /// # Errors
-    /// If one of them cannot be bound.
+    /// If one of them cannot be bound, or the key file cannot be used.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
-        let gateway = Data::new(Gateway::new(settings, Registry::new())?);
+        let guard = Guard::load(&settings.keys, settings.policy.bounds)?;
+        let gateway = Data::new(Gateway::new(settings, guard, Registry::new())?);
         let (api, address) = bind_api(settings, &gateway)?;
         let (ops, ops_address) = bind_ops(settings, &gateway)?;
         Ok(Self { gateway, api, ops, address, ops_address })

@@ -11,6 +11,7 @@ use crate::body::JsonBody;
 use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::gateway::Gateway;
+use crate::keys::{AdaptersRead, AdaptersWrite, Caller};
 
 /// The query of a removal.
 #[derive(Debug, serde::Deserialize)]
@@ -19,13 +20,17 @@ pub(super) struct Condition {
     expected_generation: Option<String>,
 }
 
-pub(super) async fn list(gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn list(
+    _: Caller<AdaptersRead>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
     let adapters = gateway.served()?.catalogue.list();
     let shown = adapters.into_iter().map(show).collect::<Result<_, _>>()?;
     Ok(HttpResponse::Ok().json(List::new(shown)))
 }
 
 pub(super) async fn get(
+    _: Caller<AdaptersRead>,
     gateway: Data<Gateway>,
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
@@ -35,13 +40,18 @@ pub(super) async fn get(
     Ok(HttpResponse::Ok().json(show(adapter)?))
 }
 
-pub(super) async fn load(gateway: Data<Gateway>, body: JsonBody) -> Result<HttpResponse, ApiError> {
+pub(super) async fn load(
+    _: Caller<AdaptersWrite>,
+    gateway: Data<Gateway>,
+    body: JsonBody,
+) -> Result<HttpResponse, ApiError> {
     let request = LoadRequest::parse(&body.0)?;
     let adapter = load_adapter(&gateway, request, "name").await?;
     Ok(HttpResponse::Ok().json(show(adapter)?))
 }
 
 pub(super) async fn unload(
+    _: Caller<AdaptersWrite>,
     gateway: Data<Gateway>,
     name: Path<String>,
     condition: Query<Condition>,

@@ -20,8 +20,8 @@ use crate::replies::chat::ChatReply;
 use crate::replies::{Head, UsageChunk};
 
 pub(super) async fn create(
-    gateway: Data<Gateway>,
     call: Call,
+    gateway: Data<Gateway>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let gateway = gateway.into_inner();

@@ -10,10 +10,17 @@ use gateway_wire::selection::Mix;
 use crate::choice;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
+use crate::keys::{AdaptersRead, Caller};
 
-pub(super) async fn list(gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn list(
+    caller: Caller<AdaptersRead>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
     let served = gateway.served()?;
-    let default: Mix = choice::default_mix(&gateway, served)?;
+    let mut default: Mix = choice::default_mix(&gateway, served)?;
+    if let Some(rules) = caller.rules() {
+        rules.raise(&mut default);
+    }
     let scale = |name: &str| default.iter().find(|(n, _)| *n == name).map_or(0.0, |(_, s)| s);
     let entry = |(id, adapter): (usize, adapters::AdapterInfo)| LlamaAdapter {
         id,

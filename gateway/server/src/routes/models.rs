@@ -6,12 +6,17 @@ use gateway_wire::{List, Model};
 
 use crate::error::{ApiError, Code};
 use crate::gateway::{Gateway, Served};
+use crate::keys::{Caller, Infer};
 
-pub(super) async fn list(gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn list(
+    _: Caller<Infer>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(List::new(models(gateway.served()?))))
 }
 
 pub(super) async fn get(
+    _: Caller<Infer>,
     gateway: Data<Gateway>,
     id: Path<String>,
 ) -> Result<HttpResponse, ApiError> {

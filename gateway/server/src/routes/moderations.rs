@@ -11,8 +11,8 @@ use crate::error::ApiError;
 use crate::gateway::Gateway;
 
 pub(super) async fn create(
-    gateway: Data<Gateway>,
     call: Call,
+    gateway: Data<Gateway>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let request = ModerationRequest::parse(&body.0)?;

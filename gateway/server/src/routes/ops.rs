@@ -6,9 +6,11 @@ use actix_web::{HttpResponse, http::StatusCode};
 use gateway_engine::Status;
 use prometheus::TextEncoder;
 
+use super::guarded;
 use crate::clock;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
+use crate::keys::{Caller, Metrics};
 use crate::metrics::render_vllm;
 
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -16,20 +18,21 @@ const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Enters all routes of the operations listener.
 pub fn configure(config: &mut ServiceConfig) {
     config
-        .service(web::resource("/metrics").get(metrics))
-        .service(web::resource("/metrics/vllm").get(vllm))
+        .service(web::resource("/metrics").route(guarded(web::get(), metrics).0))
+        .service(web::resource("/metrics/vllm").route(guarded(web::get(), vllm).0))
+        // Whoever probes has no key, and learns next to nothing.
         .service(web::resource("/livez").get(livez))
         .service(web::resource("/readyz").get(readyz))
         .service(web::resource("/startupz").get(startupz));
 }
 
-async fn metrics(gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+async fn metrics(_: Caller<Metrics>, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     gateway.refresh_metrics();
     let page = TextEncoder::new().encode_to_string(&gateway.registry.gather());
     Ok(text(page.map_err(ApiError::internal)?))
 }
 
-async fn vllm(gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+async fn vllm(_: Caller<Metrics>, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     let served = gateway.loaded();
     let status = served.map_or_else(Status::default, |served| served.engine.status());
     let page = render_vllm(&status, gateway.limits.adapters, clock::since_epoch().as_secs_f64());

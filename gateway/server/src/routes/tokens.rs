@@ -14,8 +14,10 @@ use crate::body::JsonBody;
 use crate::choice::model_choice;
 use crate::error::ApiError;
 use crate::gateway::{Gateway, Served};
+use crate::keys::{Caller, Infer};
 
 pub(super) async fn tokenize(
+    _: Caller<Infer>,
     gateway: Data<Gateway>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
@@ -35,6 +37,7 @@ pub(super) async fn tokenize(
 }
 
 pub(super) async fn detokenize(
+    _: Caller<Infer>,
     gateway: Data<Gateway>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {

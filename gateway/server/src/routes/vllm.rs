@@ -9,14 +9,20 @@ use super::adapters::{load_adapter, unload_adapter};
 use crate::body::JsonBody;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
+use crate::keys::{AdaptersWrite, Caller};
 
-pub(super) async fn load(gateway: Data<Gateway>, body: JsonBody) -> Result<HttpResponse, ApiError> {
+pub(super) async fn load(
+    _: Caller<AdaptersWrite>,
+    gateway: Data<Gateway>,
+    body: JsonBody,
+) -> Result<HttpResponse, ApiError> {
     let request = VllmLoadRequest::parse(&body.0)?;
     let adapter = load_adapter(&gateway, request.load, "lora_name").await?;
     Ok(success(&format!("Success: LoRA adapter '{}' added successfully.", adapter.name)))
 }
 
 pub(super) async fn unload(
+    _: Caller<AdaptersWrite>,
     gateway: Data<Gateway>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {

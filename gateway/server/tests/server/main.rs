@@ -10,6 +10,7 @@ mod disconnect;
 mod errors;
 mod hosting;
 mod house;
+mod keys;
 mod metrics;
 mod models;
 mod moderation;

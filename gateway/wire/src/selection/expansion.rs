@@ -101,6 +101,12 @@ impl Mix {
         self.scales.iter().map(|(name, scale)| (name.as_str(), *scale))
     }
 
+    /// Sees to it that `name` is there with a scale of at least `least`.
+    pub fn raise(&mut self, name: &str, least: f32) {
+        let scale = self.scales.entry(name.to_owned()).or_insert(least);
+        *scale = scale.max(least);
+    }
+
     /// The canonical text, in the header's grammar: what applies, sorted, scale 1 left out.
     #[must_use]
     pub fn header(&self) -> String {
