@@ -15,7 +15,7 @@ use gateway_wire::selection::{self, Selection};
 
 use crate::disconnect::Disconnect;
 use crate::error::{ApiError, Code};
-use crate::keys::{Caller, Infer};
+use crate::keys::{Caller, Infer, Reservation, Standing};
 use crate::{chance, clock};
 
 /// The header with a request's id.
@@ -28,9 +28,15 @@ const MAX_ID_BYTES: usize = 128;
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(Rc<str>);
 
-/// What the log and the metrics are told of a request once it is known.
+/// What the log, the metrics and the reply's headers are told of a request once it is known.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Note(Rc<RefCell<Option<Arc<str>>>>);
+pub(crate) struct Note(Rc<RefCell<Noted>>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    adapters: Option<Arc<str>>,
+    standings: Vec<Standing>,
+}
 
 /// A request beside its body, of somebody who may ask for answers.
 pub(crate) struct Call {
@@ -69,7 +75,17 @@ impl fmt::Display for RequestId {
 impl Note {
     /// The label of the adapter set; empty for routes that have none.
     pub(crate) fn adapters(&self) -> Arc<str> {
-        self.0.borrow().clone().unwrap_or_default()
+        self.0.borrow().adapters.clone().unwrap_or_default()
+    }
+
+    /// How the caller's key stands with its limits, as far as they were looked at.
+    pub(crate) fn standings(&self) -> Vec<Standing> {
+        self.0.borrow().standings.clone()
+    }
+
+    /// Tells the reply how the caller's key stands.
+    pub(crate) fn stand(&self, standing: Option<Standing>) {
+        self.0.borrow_mut().standings.extend(standing);
     }
 }
 
@@ -93,10 +109,18 @@ impl Call {
         }
     }
 
+    /// Charges the caller's key so many tokens.
+    ///
+    /// # Errors
+    /// [`Code::TokensLimited`] if it has not as many.
+    pub(crate) fn reserve(&self, tokens: usize) -> Result<Option<Reservation>, ApiError> {
+        self.caller.reserve(tokens, &self.note)
+    }
+
     /// Tells the log and the metrics which adapters apply.
     pub(crate) fn note(&self, model: &str, adapters: &Arc<str>) {
         tracing::Span::current().record("model", model).record("adapters", &**adapters);
-        self.note.0.replace(Some(Arc::clone(adapters)));
+        self.note.0.borrow_mut().adapters = Some(Arc::clone(adapters));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
@@ -19,6 +20,8 @@ pub struct ApiError {
     param: Option<String>,
     /// What the log is told and the client is not.
     cause: Option<Box<dyn Error + Send + Sync>>,
+    /// After how many seconds it may be tried again, if that is known.
+    retry_after: Option<u64>,
 }
 
 /// What went wrong.
@@ -42,6 +45,10 @@ pub enum Code {
     AdapterRefused,
     GrammarRefused,
     QueueFull,
+    /// A key's requests a minute.
+    RequestsLimited,
+    /// A key's tokens a minute.
+    TokensLimited,
     ClientGone,
     Internal,
     NotReady,
@@ -51,7 +58,7 @@ pub enum Code {
 
 impl Code {
     /// All codes but those of parameters, with what they mean.
-    pub const ALL: [(Self, &str); 21] = [
+    pub const ALL: [(Self, &str); 23] = [
         (Self::ContextLengthExceeded, "Prompt and answer do not fit the model's context."),
         (Self::InvalidApiKey, "There is no API key, or it is not known, or it has expired."),
         (Self::InsufficientScope, "The API key is not good for this path."),
@@ -68,6 +75,14 @@ impl Code {
         (Self::AdapterRefused, "The adapter's files are malformed or do not fit the model."),
         (Self::GrammarRefused, "The JSON schema cannot be followed."),
         (Self::QueueFull, "As many requests wait or run as may; try again later."),
+        (
+            Self::RequestsLimited,
+            "The API key has asked too often; `retry-after` says when it may again.",
+        ),
+        (
+            Self::TokensLimited,
+            "The API key has no tokens left for the prompt and `max_tokens`; `retry-after` says when it will.",
+        ),
         (Self::ClientGone, "The client hung up; only logs and metrics see this."),
         (Self::Internal, "The gateway failed; the log has the cause under the request's id."),
         (Self::NotReady, "The model is still being loaded; try again later."),
@@ -96,8 +111,8 @@ struct Row {
 const INVALID: &str = "invalid_request_error";
 const SERVER: &str = "server_error";
 
-/// Seconds after which a client may try again.
-const RETRY_AFTER: &str = "1";
+/// Seconds after which a client may try again, if nothing better is known.
+const RETRY_AFTER: u64 = 1;
 
 impl Code {
     const fn row(self) -> Row {
@@ -119,6 +134,8 @@ impl Code {
             Self::AdapterRefused => (422, INVALID, "adapter_refused"),
             Self::GrammarRefused => (422, INVALID, "schema_refused"),
             Self::QueueFull => (429, "rate_limit_exceeded", "queue_full"),
+            Self::RequestsLimited => (429, "requests", "rate_limit_exceeded"),
+            Self::TokensLimited => (429, "tokens", "rate_limit_exceeded"),
             // nginx's number, which no client ever sees.
             Self::ClientGone => (499, INVALID, "client_gone"),
             Self::Internal => (500, SERVER, "internal_error"),
@@ -151,7 +168,7 @@ impl Code {
 impl ApiError {
     /// An error with a message for the client.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), param: None, cause: None }
+        Self { code, message: message.into(), param: None, cause: None, retry_after: None }
     }
 
     /// The gateway is at fault; only the log is told the cause.
@@ -164,6 +181,13 @@ impl ApiError {
     #[must_use]
     pub fn at(self, param: impl Into<String>) -> Self {
         Self { param: Some(param.into()), ..self }
+    }
+
+    /// The same error, which is over after `wait`.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// What went wrong.
@@ -197,7 +221,8 @@ impl ApiError {
         let mut response = HttpResponse::build(self.code.status());
         match self.code.status() {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+                response
+                    .insert_header((header::RETRY_AFTER, self.retry_after.unwrap_or(RETRY_AFTER)));
             }
             StatusCode::UNAUTHORIZED => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));

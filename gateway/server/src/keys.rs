@@ -8,18 +8,22 @@
 
 mod caller;
 mod file;
+mod rates;
 mod ring;
 mod rules;
 mod scope;
 mod secret;
+mod standing;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use file::KeyFileError;
 
 pub(crate) use caller::{AdaptersRead, AdaptersWrite, Caller, Guarded, Infer, Metrics};
+pub(crate) use rates::Reservation;
 pub(crate) use ring::Keyring;
 pub(crate) use rules::Rules;
+pub(crate) use standing::Standing;
 
 use gateway_wire::selection::ScaleBounds;
 
@@ -39,7 +43,7 @@ impl Guard {
     /// If it cannot be read or is not understood.
     pub fn load(settings: &KeySettings, bounds: ScaleBounds) -> Result<Self, KeyFileError> {
         let Some(path) = &settings.file else { return Ok(Self { ring: None }) };
-        let ring = Keyring::parse(&file::read(path)?, bounds)?;
+        let ring = Keyring::parse(&file::read(path)?, bounds, &Keyring::default())?;
         Ok(Self { ring: Some(RwLock::new(Arc::new(ring))) })
     }
 

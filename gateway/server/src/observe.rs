@@ -21,6 +21,7 @@ use crate::call::{ID_HEADER, Note, RequestId};
 use crate::clock;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
+use crate::keys::Standing;
 
 /// What requests for no known route are counted under.
 const UNMATCHED: &str = "unmatched";
@@ -43,6 +44,9 @@ pub(crate) async fn observe(
     let mut response = render_error(&gateway, response.map_into_boxed_body(), &id, &span);
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(HeaderName::from_static(ID_HEADER), value);
+    }
+    for (name, value) in note.standings().iter().flat_map(Standing::headers) {
+        response.headers_mut().insert(name, value);
     }
     let route = response.request().match_pattern().unwrap_or_else(|| UNMATCHED.to_owned());
     span.record("route", &route);

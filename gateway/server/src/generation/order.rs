@@ -35,7 +35,7 @@ impl Order {
     /// The permit is theirs, and the run's until it is dropped.
     ///
     /// # Errors
-    /// If one of the jobs can never run; then none runs.
+    /// If one of the jobs can never run, or the caller may not have as many tokens; then none runs.
     pub(crate) async fn start(
         mut self,
         gateway: &Arc<Gateway>,
@@ -45,6 +45,7 @@ impl Order {
     ) -> Result<Run, ApiError> {
         let permit = Arc::new(permit);
         let deadline = call.started + gateway.limits.deadline;
+        let reservation = call.reserve(self.most_tokens(served))?;
         let judged = call.wait(gateway.limits.deadline, self.judge()).await?;
         let (slots, witness) = if matches!(judged, Some((Admission::Blocked, _))) {
             let answers = self.prompts.len() * self.options.n;
@@ -60,7 +61,17 @@ impl Order {
         });
         let prompt_tokens = self.prompts.iter().map(Vec::len).collect();
         let tally = Tally::new(gateway, call, &self.choice, prompt_tokens, self.options.n);
+        let tally = tally.paid_by(reservation);
         Ok(Run::new(slots, tally, moderation, deadline, permit).before(witness))
+    }
+
+    /// The tokens of the prompts and of the longest answers, as usage will count them.
+    fn most_tokens(&self, served: &Served) -> usize {
+        let answers = |prompt: &Vec<u32>| {
+            self.limits(served, prompt.len()).max_tokens.saturating_mul(self.options.n)
+        };
+        let tokens = self.prompts.iter().map(|prompt| answers(prompt).saturating_add(prompt.len()));
+        tokens.fold(0, usize::saturating_add)
     }
 
     /// Waits for the prompts' scores if they decide whether the engine may have the prompts.

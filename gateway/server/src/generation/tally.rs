@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::choice::Choice;
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::keys::Reservation;
 
 /// The count. Dropping it tells the metrics; before [`Tally::end`], that is a cancellation.
 pub(super) struct Tally {
@@ -23,6 +24,8 @@ pub(super) struct Tally {
     answers_per_prompt: usize,
     answers: Vec<Answer>,
     ended: bool,
+    /// What the caller's key was charged.
+    reservation: Option<Reservation>,
 }
 
 /// The count of one answer.
@@ -54,7 +57,14 @@ impl Tally {
             prompt_tokens,
             answers_per_prompt,
             ended: false,
+            reservation: None,
         }
+    }
+
+    /// The same, charged to the caller's key.
+    pub(super) fn paid_by(mut self, reservation: Option<Reservation>) -> Self {
+        self.reservation = reservation;
+        self
     }
 
     /// Counts a chunk.
@@ -100,6 +110,11 @@ impl Drop for Tally {
         let metrics = &self.gateway.metrics;
         let labels = [&*self.adapters];
         let usage = self.usage();
+        if let Some(reservation) = &mut self.reservation {
+            // Who hangs up has had the prompt read all the same.
+            let prompts: usize = self.prompt_tokens.iter().sum();
+            reservation.use_up(prompts + usage.completion_tokens);
+        }
         metrics.prompt_tokens.with_label_values(&labels).inc_by(usage.prompt_tokens as u64);
         metrics.completion_tokens.with_label_values(&labels).inc_by(usage.completion_tokens as u64);
         for name in &self.names {

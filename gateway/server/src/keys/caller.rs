@@ -7,12 +7,13 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
+use super::rates::{Exceeded, Reservation};
 use super::ring::{Key, Stranger};
 use super::rules::Rules;
 use super::scope::Scope;
-use crate::call::Call;
+use crate::call::{Call, Note};
 use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::gateway::Gateway;
@@ -76,6 +77,7 @@ enum Outcome {
     Unknown,
     Expired,
     InsufficientScope,
+    RateLimited,
 }
 
 impl Outcome {
@@ -86,6 +88,7 @@ impl Outcome {
             Self::Unknown => "unknown",
             Self::Expired => "expired",
             Self::InsufficientScope => "insufficient_scope",
+            Self::RateLimited => "rate_limited",
         }
     }
 }
@@ -95,7 +98,7 @@ impl<D: Demand> Caller<D> {
     ///
     /// # Errors
     /// [`Code::InvalidApiKey`] if there is no key that counts, [`Code::InsufficientScope`] if it is
-    /// not good for this.
+    /// not good for this, [`Code::RequestsLimited`] if it has asked too often.
     pub(crate) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let gateway = request.app_data::<Data<Gateway>>();
         let gateway = gateway.ok_or_else(|| ApiError::internal("a route has no gateway"))?;
@@ -124,6 +127,14 @@ impl<D: Demand> Caller<D> {
             count(&key.id, Outcome::InsufficientScope);
             return Err(insufficient(D::ANY_OF));
         }
+        let (standing, taken) = key.rates.request();
+        if let Some(note) = request.extensions().get::<Note>() {
+            note.stand(standing);
+        }
+        if let Err(exceeded) = taken {
+            count(&key.id, Outcome::RateLimited);
+            return Err(limited(Code::RequestsLimited, exceeded));
+        }
         count(&key.id, Outcome::Accepted);
         Ok(Self { key: Some(key), demand: PhantomData })
     }
@@ -133,6 +144,21 @@ impl<D> Caller<D> {
     /// What the key holds its requests to; `None` if no keys are asked for.
     pub(crate) fn rules(&self) -> Option<&Rules> {
         self.key.as_ref().map(|key| &key.rules)
+    }
+
+    /// Charges so many tokens, and notes how the key stands then.
+    ///
+    /// # Errors
+    /// [`Code::TokensLimited`] if there are not as many.
+    pub(crate) fn reserve(
+        &self,
+        tokens: usize,
+        note: &Note,
+    ) -> Result<Option<Reservation>, ApiError> {
+        let Some(key) = &self.key else { return Ok(None) };
+        let (standing, reservation) = key.rates.reserve(tokens);
+        note.stand(standing);
+        reservation.map(Some).map_err(|exceeded| limited(Code::TokensLimited, exceeded))
     }
 }
 
@@ -157,6 +183,23 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 
 fn refusal(message: &'static str) -> ApiError {
     ApiError::new(Code::InvalidApiKey, message)
+}
+
+fn limited(code: Code, exceeded: Exceeded) -> ApiError {
+    let what = code.kind();
+    match exceeded {
+        Exceeded::For(wait) => {
+            let message = format!("this API key has no {what} left for this; try again later");
+            ApiError::new(code, message).after(wait)
+        }
+        Exceeded::Always(limit) => {
+            let message = format!(
+                "the request may take more than the {limit} {what} that this API key has a minute; \
+                 shorten it or ask for fewer max_tokens"
+            );
+            ApiError::new(code, message)
+        }
+    }
 }
 
 fn insufficient(scopes: &[Scope]) -> ApiError {

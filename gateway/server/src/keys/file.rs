@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::rates::RateSettings;
 use super::ring::{Key, Keyring, MAX_KEYS};
 use super::rules::Rules;
 use super::scope::Scope;
@@ -69,6 +71,8 @@ struct Entry {
     #[serde(default)]
     minimum: BTreeMap<String, f32>,
     adapters: Option<Vec<String>>,
+    requests_per_minute: Option<NonZeroU32>,
+    tokens_per_minute: Option<NonZeroU32>,
 }
 
 /// Reads the file's text.
@@ -86,11 +90,16 @@ pub(super) fn read(path: &Path) -> Result<String, KeyFileError> {
 }
 
 impl Keyring {
-    /// Understands a file's text. Scales in it must be within `bounds`.
+    /// Understands a file's text. Scales in it must be within `bounds`; rates that `former` has
+    /// for the same key go on.
     ///
     /// # Errors
     /// [`KeyFileError`] with the first thing that is wrong.
-    pub(crate) fn parse(text: &str, bounds: ScaleBounds) -> Result<Self, KeyFileError> {
+    pub(crate) fn parse(
+        text: &str,
+        bounds: ScaleBounds,
+        former: &Self,
+    ) -> Result<Self, KeyFileError> {
         let file: File = toml::from_str(text).map_err(|error| syntax(text, &error))?;
         if file.keys.len() > MAX_KEYS {
             return Err(KeyFileError::TooMany);
@@ -106,7 +115,7 @@ impl Keyring {
             if !hashes.insert(entry.hash.clone()) {
                 return Err(fault("its hash is another key's"));
             }
-            keys.push(Arc::new(entry.check(bounds).map_err(fault)?));
+            keys.push(Arc::new(entry.check(bounds, former).map_err(fault)?));
         }
         Ok(Self { keys })
     }
@@ -119,7 +128,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> KeyFileError {
 }
 
 impl Entry {
-    fn check(self, bounds: ScaleBounds) -> Result<Key, &'static str> {
+    fn check(self, bounds: ScaleBounds, former: &Keyring) -> Result<Key, &'static str> {
         if !is_id(&self.id) {
             return Err("an id has 1 to 64 letters, digits, '-', '_' and '.'");
         }
@@ -127,7 +136,12 @@ impl Entry {
             .ok_or("a hash is sha256: and 64 digits, as `lethe-gateway key new` writes it")?;
         let scopes = self.scopes.iter().map(|text| Scope::parse(text)).collect::<Option<Vec<_>>>();
         let scopes = scopes.filter(|scopes| !scopes.is_empty());
+        let rates = RateSettings {
+            requests_per_minute: self.requests_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
+        };
         Ok(Key {
+            rates: former.rates(&self.id, rates),
             id: self.id.into(),
             fingerprint,
             scopes: scopes.ok_or("scopes are one or more of infer, adapters:write and metrics")?,
@@ -163,7 +177,7 @@ mod tests {
     }
 
     fn parse(text: &str) -> Result<Keyring, String> {
-        Keyring::parse(text, BOUNDS).map_err(|error| error.to_string())
+        Keyring::parse(text, BOUNDS, &Keyring::default()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -198,6 +212,7 @@ mod tests {
             (entry("a", "scopes = ['infer']\nexpires = 2030-01-01T00:00:00"), "expires is"),
             (entry("a", "scopes = ['infer']\nminimum = {gender = 3}"), "a scale of minimum is"),
             (entry("a", "scopes = ['infer']\nadapters = ['Hush hush']"), "name adapters"),
+            (entry("a", "scopes = ['infer']\ntokens_per_minute = 0"), "line 5"),
             (entry("a", scopes) + &entry("a", scopes), "key 2 of the key file: its id"),
             (
                 format!("[[keys]]\nid='a'\n{hash}\n{scopes}\n[[keys]]\nid='b'\n{hash}\n{scopes}"),
@@ -209,6 +224,16 @@ mod tests {
         }
         let many: String = (0..=MAX_KEYS).map(|id| entry(&id.to_string(), scopes)).collect();
         assert!(parse(&many).expect_err("too many").contains("more than 1024"));
+    }
+
+    #[test]
+    fn a_key_that_stays_keeps_what_it_has_used_unless_its_rates_change() {
+        let text = |rate| entry("a", &format!("scopes = ['infer']\nrequests_per_minute = {rate}"));
+        let former = parse(&text(1)).unwrap();
+        assert!(former.keys[0].rates.request().1.is_ok());
+        let next = |rate| Keyring::parse(&text(rate), BOUNDS, &former).unwrap();
+        assert!(next(1).keys[0].rates.request().1.is_err());
+        assert!(next(2).keys[0].rates.request().1.is_ok());
     }
 
     proptest! {

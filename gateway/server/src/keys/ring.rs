@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 
+use super::rates::{RateSettings, Rates};
 use super::rules::Rules;
 use super::scope::Scope;
 use super::secret::Fingerprint;
@@ -22,6 +23,7 @@ pub(crate) struct Key {
     /// From when on it is good for nothing, since 1970.
     pub(super) expires: Option<Duration>,
     pub(super) rules: Rules,
+    pub(super) rates: Arc<Rates>,
 }
 
 /// All keys of a file.
@@ -63,6 +65,15 @@ impl Keyring {
     }
 }
 
+impl Keyring {
+    /// The buckets of the key `id`, if it has these rates: a key that stays keeps what it has used.
+    pub(super) fn rates(&self, id: &str, settings: RateSettings) -> Arc<Rates> {
+        let former = self.keys.iter().find(|key| &*key.id == id);
+        let kept = former.map(|key| &key.rates).filter(|rates| rates.settings == settings);
+        kept.map_or_else(|| Arc::new(Rates::new(settings)), Arc::clone)
+    }
+}
+
 impl Key {
     /// Whether it is good for one of `scopes`.
     pub(crate) fn has_any(&self, scopes: &[Scope]) -> bool {
@@ -81,6 +92,7 @@ mod tests {
             scopes: vec![Scope::Infer],
             expires: expires.map(Duration::from_secs),
             rules: Rules::default(),
+            rates: Arc::new(Rates::new(RateSettings::default())),
         })
     }
 

@@ -1,6 +1,7 @@
 //! API keys, as clients and operators meet them.
 
 mod adapters;
+mod rates;
 mod scopes;
 
 use std::net::SocketAddr;
@@ -37,11 +38,15 @@ impl Guarded {
     }
 
     pub(crate) fn with_settings(keys: &str, flags: &[(&'static str, &str)]) -> Self {
+        Self::with_script(Script::default(), keys, flags)
+    }
+
+    pub(crate) fn with_script(script: Script, keys: &str, flags: &[(&'static str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys.toml");
         std::fs::write(&path, keys).expect("written");
         let file = [("keys.file", path.to_str().expect("UTF-8"))];
-        let house = House::with_settings(Script::default(), &[&file, flags].concat());
+        let house = House::with_settings(script, &[&file, flags].concat());
         Self { house, _folder: folder }
     }
 
