@@ -9,18 +9,20 @@
 mod caller;
 mod file;
 mod rates;
+mod reload;
 mod ring;
 mod rules;
 mod scope;
 mod secret;
 mod standing;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use file::KeyFileError;
 
 pub(crate) use caller::{AdaptersRead, AdaptersWrite, Caller, Guarded, Infer, Metrics};
 pub(crate) use rates::Reservation;
+pub(crate) use reload::Watching;
 pub(crate) use ring::Keyring;
 pub(crate) use rules::Rules;
 pub(crate) use standing::Standing;
@@ -28,12 +30,19 @@ pub(crate) use standing::Standing;
 use gateway_wire::selection::ScaleBounds;
 
 use crate::settings::KeySettings;
+use reload::Watch;
 
 /// What every request is checked against.
 #[derive(Debug)]
 pub struct Guard {
     /// `None` if no keys are asked for.
-    ring: Option<RwLock<Arc<Keyring>>>,
+    door: Option<Door>,
+}
+
+#[derive(Debug)]
+struct Door {
+    ring: RwLock<Arc<Keyring>>,
+    watch: Mutex<Watch>,
 }
 
 impl Guard {
@@ -42,14 +51,47 @@ impl Guard {
     /// # Errors
     /// If it cannot be read or is not understood.
     pub fn load(settings: &KeySettings, bounds: ScaleBounds) -> Result<Self, KeyFileError> {
-        let Some(path) = &settings.file else { return Ok(Self { ring: None }) };
-        let ring = Keyring::parse(&file::read(path)?, bounds, &Keyring::default())?;
-        Ok(Self { ring: Some(RwLock::new(Arc::new(ring))) })
+        let Some(path) = &settings.file else { return Ok(Self { door: None }) };
+        let text = file::read(path)?;
+        let ring = Keyring::parse(&text, bounds, &Keyring::default())?;
+        let watch = Watch::new(path.clone(), bounds, text);
+        let door = Door { ring: RwLock::new(Arc::new(ring)), watch: Mutex::new(watch) };
+        Ok(Self { door: Some(door) })
     }
 
     /// The keys of this moment; `None` if none are asked for.
     pub(crate) fn ring(&self) -> Option<Arc<Keyring>> {
-        let ring = self.ring.as_ref()?;
-        Some(Arc::clone(&ring.read().unwrap_or_else(PoisonError::into_inner)))
+        self.door.as_ref().map(Door::ring)
     }
+
+    /// Looks whether the file has changed, and takes over what it says then: all of it at once.
+    fn refresh(&self, metrics: &crate::Metrics) {
+        let Some(door) = &self.door else { return };
+        let mut watch = door.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let look = watch.look(&door.ring());
+        if let Some(ring) = reload::report(look, metrics) {
+            *door.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
+        }
+    }
+}
+
+impl Door {
+    fn ring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Has the gateway's key file watched, if it has one, until what comes back is dropped.
+///
+/// # Errors
+/// If there can be no thread.
+pub(crate) fn watch(
+    gateway: &Arc<crate::Gateway>,
+    settings: &KeySettings,
+) -> std::io::Result<Option<Watching>> {
+    if settings.file.is_none() {
+        return Ok(None);
+    }
+    let gateway = Arc::clone(gateway);
+    reload::every(settings.reload, move || gateway.guard.refresh(&gateway.metrics)).map(Some)
 }

@@ -71,6 +71,10 @@ family::metrics! {
         rejected: IntCounterVec("lethe_requests_rejected_total", ["reason"]),
         /// Requests by the key that they came with and how it was checked; `key` is its id, empty if there is none or it is unknown.
         key_requests: IntCounterVec("lethe_key_requests_total", ["key", "outcome"]),
+        /// Changes of the key file, by whether it could be used.
+        key_reloads: IntCounterVec("lethe_key_reloads_total", ["outcome"]),
+        /// 1 if the key file has changed and cannot be used, so that the former keys still count.
+        keys_stale: IntGauge("lethe_keys_stale", []),
         /// Request fields that were accepted and ignored.
         ignored_fields: IntCounterVec("lethe_ignored_fields_total", ["field"]),
         /// Requests admitted, waiting or running.

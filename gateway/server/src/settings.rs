@@ -53,6 +53,8 @@ pub struct Settings {
 pub struct KeySettings {
     /// `None` asks nobody.
     pub file: Option<PathBuf>,
+    /// From one look at the file to the next.
+    pub reload: Duration,
 }
 
 /// How the local engine uses the machine.
@@ -168,7 +170,10 @@ impl Settings {
             model: reader.text("model"),
             adapters: reader.path("adapters"),
             home,
-            keys: KeySettings { file: reader.path("keys.file") },
+            keys: KeySettings {
+                file: reader.path("keys.file"),
+                reload: reader.seconds("keys.reload_seconds"),
+            },
             engine: read_engine(&mut reader),
             limits: Limits {
                 body_bytes: reader.count("limits.body_bytes", 1..=1 << 30),

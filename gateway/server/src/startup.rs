@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::disconnect::keep_socket;
 use crate::gateway::{Gateway, Loaded};
-use crate::keys::Guard;
+use crate::keys::{self, Guard, Watching};
 use crate::observe::observe;
 use crate::routes;
 use crate::settings::Settings;
@@ -28,6 +28,7 @@ pub struct Bound {
     ops: Server,
     address: SocketAddr,
     ops_address: SocketAddr,
+    _watching: Option<Watching>,
 }
 
 impl Bound {
@@ -38,9 +39,10 @@ impl Bound {
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let guard = Guard::load(&settings.keys, settings.policy.bounds)?;
         let gateway = Data::new(Gateway::new(settings, guard, Registry::new())?);
+        let watching = keys::watch(&gateway, &settings.keys)?;
         let (api, address) = bind_api(settings, &gateway)?;
         let (ops, ops_address) = bind_ops(settings, &gateway)?;
-        Ok(Self { gateway, api, ops, address, ops_address })
+        Ok(Self { gateway, api, ops, address, ops_address, _watching: watching })
     }
 
     /// Where the API listens.

@@ -66,6 +66,11 @@ impl Keyring {
 }
 
 impl Keyring {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
     /// The buckets of the key `id`, if it has these rates: a key that stays keeps what it has used.
     pub(super) fn rates(&self, id: &str, settings: RateSettings) -> Arc<Rates> {
         let former = self.keys.iter().find(|key| &*key.id == id);

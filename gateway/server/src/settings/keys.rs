@@ -16,7 +16,7 @@ const fn key(name: &'static str, default: &'static str, help: &'static str) -> K
 }
 
 /// All settings but the presets, which only the file can hold.
-pub const KEYS: [Key; 35] = [
+pub const KEYS: [Key; 36] = [
     key("listen", "127.0.0.1:8080", "Address of the API; port 0 picks one"),
     key("ops_listen", "127.0.0.1:8081", "Address of metrics and probes; port 0 picks one"),
     key("allow_remote", "false", "Whether addresses beyond this machine may be listened on"),
@@ -35,6 +35,7 @@ pub const KEYS: [Key; 35] = [
     key("scales.low", "-2", "Least scale that a request may ask for"),
     key("scales.high", "2", "Greatest scale that a request may ask for"),
     key("keys.file", "", "File of API keys (TOML); without one nobody is asked for a key"),
+    key("keys.reload_seconds", "1", "How often it is looked whether the key file has changed"),
     key("engine.threads", "", "Threads that compute; all cores if not set"),
     key("engine.sequences", "32", "Sequences that generate at the same time; others wait"),
     key("engine.kv_bytes", "536870912", "Memory for keys and values of sequences"),

@@ -2,9 +2,11 @@
 
 mod adapters;
 mod rates;
+mod reload;
 mod scopes;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use gateway_engine::scripted::Script;
 use serde_json::Value;
@@ -17,7 +19,7 @@ use crate::house::{House, chat};
 /// A gateway with a key file.
 pub(crate) struct Guarded {
     pub(crate) house: House,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// The secret of the key `id`.
@@ -47,7 +49,18 @@ impl Guarded {
         std::fs::write(&path, keys).expect("written");
         let file = [("keys.file", path.to_str().expect("UTF-8"))];
         let house = House::with_settings(script, &[&file, flags].concat());
-        Self { house, _folder: folder }
+        Self { house, folder }
+    }
+
+    /// Writes the key file anew, as an editor does that replaces files.
+    pub(crate) fn replace(&self, keys: &str) {
+        let beside = self.folder.path().join("beside");
+        std::fs::write(&beside, keys).expect("written");
+        std::fs::rename(beside, self.path()).expect("replaced");
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("keys.toml")
     }
 
     /// A chat in the name of the key `id`.
