@@ -32,7 +32,7 @@ pub use folder::FolderError;
 pub use kind::{Kind, KindName};
 pub use limits::Limits;
 pub use name::{AdapterName, NameError};
-pub use replace::replace_file;
+pub use replace::{replace_file, replace_private_file};
 pub use stack::StackedDelta;
 pub use tensor::TensorDelta;
 pub use vector::{AdapterVector, Applied, VectorError, VectorKey};

@@ -10,9 +10,21 @@ use std::path::Path;
 /// # Errors
 /// The operating system's.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes, 0o666)
+}
+
+/// The same with a file that nobody but its owner can read.
+///
+/// # Errors
+/// If the new file cannot be written or renamed; the old one is as it was then.
+pub fn replace_private_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes, 0o600)
+}
+
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
-    let mut file = new_file_in(directory)?;
+    let mut file = new_file_in(directory, mode)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
@@ -20,17 +32,17 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// A new file with the permissions of any other new file; the default of `tempfile` is private.
+/// A new file with these permissions, less what the process takes away from any new file.
 #[cfg(unix)]
-fn new_file_in(directory: &Path) -> Result<tempfile::NamedTempFile> {
+fn new_file_in(directory: &Path, mode: u32) -> Result<tempfile::NamedTempFile> {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let permissions = std::fs::Permissions::from_mode(0o666);
+    let permissions = std::fs::Permissions::from_mode(mode);
     tempfile::Builder::new().permissions(permissions).tempfile_in(directory)
 }
 
 #[cfg(not(unix))]
-fn new_file_in(directory: &Path) -> Result<tempfile::NamedTempFile> {
+fn new_file_in(directory: &Path, _: u32) -> Result<tempfile::NamedTempFile> {
     tempfile::NamedTempFile::new_in(directory)
 }
 
@@ -47,6 +59,18 @@ mod tests {
             assert_eq!(std::fs::read(&path).unwrap(), content);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_private_file_is_its_owners_only_whatever_was_there() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.toml");
+        replace_file(&path, b"old").unwrap();
+        replace_private_file(&path, b"new").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

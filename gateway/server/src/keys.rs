@@ -7,6 +7,7 @@
 //! metric, an error or a field.
 
 mod caller;
+mod command;
 mod file;
 mod rates;
 mod reload;
@@ -18,6 +19,7 @@ mod standing;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+pub use command::{KeyAction, KeyCommand, KeyCommandError};
 pub use file::KeyFileError;
 
 pub(crate) use caller::{AdaptersRead, AdaptersWrite, Caller, Guarded, Infer, Metrics};

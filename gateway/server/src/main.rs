@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use gateway_server::keys::Guard;
-use gateway_server::settings::{self, Action, Settings};
+use gateway_server::keys::{Guard, KeyCommand};
+use gateway_server::settings::{self, Action, Layers, Settings};
 use gateway_server::shutdown::Ending;
 use gateway_server::startup::Bound;
 use gateway_server::telemetry;
@@ -18,14 +18,27 @@ fn main() -> ExitCode {
 
 fn start() -> anyhow::Result<()> {
     let (action, layers) = settings::parse_flags(std::env::args_os())?;
-    let settings = Settings::build(layers)?;
-    if action == Action::CheckConfig {
-        Guard::load(&settings.keys, settings.policy.bounds)?;
-        return Ok(());
-    }
+    let settings = match action {
+        Action::Key(command) => return run_key(command, layers),
+        Action::CheckConfig => {
+            let settings = Settings::build(layers)?;
+            Guard::load(&settings.keys, settings.policy.bounds)?;
+            return Ok(());
+        }
+        Action::Serve => Settings::build(layers)?,
+    };
     telemetry::start(&settings.log)?;
     telemetry::log_settings(&settings);
     actix_web::rt::System::new().block_on(serve(settings))
+}
+
+/// Settings are looked at only if they have to say which file it is.
+fn run_key(command: KeyCommand, layers: Layers) -> anyhow::Result<()> {
+    let file = match command.file {
+        Some(file) => file,
+        None => Settings::build(layers)?.keys.file.context("name the key file, with --file")?,
+    };
+    Ok(command.action.run(&file, &mut std::io::stdout())?)
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {

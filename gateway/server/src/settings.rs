@@ -8,6 +8,7 @@ mod keys;
 mod moderation;
 mod presets;
 mod reader;
+mod subcommands;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

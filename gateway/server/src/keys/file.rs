@@ -25,6 +25,12 @@ const MAX_BYTES: u64 = 1 << 20;
 
 const MAX_ID_BYTES: usize = 64;
 
+/// What ids are.
+pub(super) const ID_FORM: &str = "an id has 1 to 64 letters, digits, '-', '_' and '.'";
+
+/// What scopes are.
+pub(super) const SCOPES_FORM: &str = "scopes are one or more of infer, adapters:write and metrics";
+
 /// Why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
@@ -130,7 +136,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> KeyFileError {
 impl Entry {
     fn check(self, bounds: ScaleBounds, former: &Keyring) -> Result<Key, &'static str> {
         if !is_id(&self.id) {
-            return Err("an id has 1 to 64 letters, digits, '-', '_' and '.'");
+            return Err(ID_FORM);
         }
         let fingerprint = Fingerprint::parse(&self.hash)
             .ok_or("a hash is sha256: and 64 digits, as `lethe-gateway key new` writes it")?;
@@ -144,7 +150,7 @@ impl Entry {
             rates: former.rates(&self.id, rates),
             id: self.id.into(),
             fingerprint,
-            scopes: scopes.ok_or("scopes are one or more of infer, adapters:write and metrics")?,
+            scopes: scopes.ok_or(SCOPES_FORM)?,
             expires: self.expires.as_ref().map(parse_time).transpose()?,
             rules: Rules::new(self.minimum, self.adapters, bounds)?,
         })

@@ -11,6 +11,30 @@ use subtle::{Choice, ConstantTimeEq};
 
 const PREFIX: &str = "sha256:";
 
+/// A new secret. It is shown once and kept nowhere.
+pub(super) struct Secret(String);
+
+impl Secret {
+    /// 256 bits from the system's random source.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) fn new() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(format!("lethe-sk-{}", hexadecimal(&bytes))))
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(self.0.as_bytes())
+    }
+
+    /// The secret itself.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The SHA-256 of a secret.
 #[derive(Clone, Copy)]
 pub(crate) struct Fingerprint([u8; 32]);
@@ -76,6 +100,13 @@ mod tests {
         let read = Fingerprint::parse(ABC).unwrap();
         assert!(bool::from(read.ct_eq(&of)));
         assert!(!bool::from(read.ct_eq(&Fingerprint::of(b"abd"))));
+    }
+
+    #[test]
+    fn no_two_secrets_are_the_same() {
+        let [a, b] = [(); 2].map(|()| Secret::new().unwrap());
+        assert_ne!(a.reveal(), b.reveal());
+        assert_eq!(a.reveal().len(), "lethe-sk-".len() + 64);
     }
 
     #[test]

@@ -7,14 +7,17 @@ use anyhow::Context as _;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{KEYS, Layers};
+use super::{KEYS, Layers, subcommands};
+use crate::keys::KeyCommand;
 
 /// What the program is asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Serve,
     /// Check the settings and stop.
     CheckConfig,
+    /// Change a key file and stop.
+    Key(KeyCommand),
 }
 
 /// Reads the command line, the environment, and the settings file that they name.
@@ -32,7 +35,11 @@ pub fn parse_flags(
                 .with_context(|| format!("the settings file {} cannot be read", path.display()))?,
         ),
     };
-    let action = if matches.get_flag("check-config") { Action::CheckConfig } else { Action::Serve };
+    let action = match matches.subcommand_matches("key").and_then(subcommands::read_key) {
+        Some(command) => Action::Key(command),
+        None if matches.get_flag("check-config") => Action::CheckConfig,
+        None => Action::Serve,
+    };
     let layers = Layers {
         file,
         environment: values(&matches, ValueSource::EnvVariable),
@@ -72,6 +79,7 @@ fn command() -> Command {
         .arg(config)
         .arg(check)
         .args(keys)
+        .subcommand(subcommands::key())
 }
 
 fn values(matches: &ArgMatches, source: ValueSource) -> Vec<(&'static str, String)> {

@@ -1,6 +1,7 @@
 //! API keys, as clients and operators meet them.
 
 mod adapters;
+mod command;
 mod rates;
 mod reload;
 mod scopes;

@@ -10,24 +10,24 @@ use serde_json::{Value, json};
 
 use crate::client::send;
 
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lethe-gateway"));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-fn run(command: &mut Command) -> (Option<i32>, String) {
+pub(crate) fn run(command: &mut Command) -> (Option<i32>, String) {
     let output = command.output().expect("it runs");
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
 /// The next line of the log with this message.
-fn wait_for(log: &mut impl Iterator<Item = Value>, message: &str) -> Value {
+pub(crate) fn wait_for(log: &mut impl Iterator<Item = Value>, message: &str) -> Value {
     log.find(|line| line["message"] == message).expect(message)
 }
 
-fn signal(child: &Child) {
+pub(crate) fn signal(child: &Child) {
     let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
     assert!(sent.expect("kill").success());
 }
