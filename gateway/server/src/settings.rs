@@ -210,15 +210,15 @@ impl Settings {
         Ok(Self { effective, ..settings })
     }
 
-    /// Binding beyond this machine needs to be said twice, since nothing asks for a key.
+    /// Listening beyond this machine needs keys, or to be said twice.
     fn check_exposure(&self, reader: &mut Reader) {
         let remote = reader.flag("allow_remote");
         for (key, address) in [("listen", self.listen), ("ops_listen", self.ops_listen)] {
-            if !address.ip().is_loopback() && !remote {
+            if !address.ip().is_loopback() && !remote && self.keys.file.is_none() {
                 reader.fault(
                     key,
-                    "anyone who reaches this address could use the gateway; \
-                     if that is meant, set allow_remote = true as well",
+                    "anyone who reaches this address could use the gateway; have them asked for keys \
+                     by keys.file, or set allow_remote = true if that is meant",
                 );
             }
         }

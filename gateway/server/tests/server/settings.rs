@@ -92,13 +92,18 @@ fn moderation_scores_by_default_and_says_what_it_does_not_understand() {
 }
 
 #[test]
-fn beyond_this_machine_must_be_said_twice() {
+fn beyond_this_machine_needs_keys_or_to_be_said_twice() {
     for key in ["listen", "ops_listen"] {
         let layers =
             |allowed: &str| file(&format!("{key} = '0.0.0.0:80'\nallow_remote = {allowed}"));
         let faults = build(layers("false")).expect_err("said once");
         assert!(faults.len() == 1 && faults[0].contains("allow_remote"), "{faults:?}");
         assert!(build(layers("true")).is_ok());
+        // Or nobody can use it who has no key.
+        let guarded = file(&format!("{key} = '[::]:80'\n[keys]\nfile = 'keys.toml'"));
+        assert!(build(guarded).is_ok());
+        let unguarded = file(&format!("{key} = '[::]:80'\n[keys]\nfile = ''"));
+        assert!(build(unguarded).expect_err("no keys")[0].contains("keys.file"));
     }
 }
 
