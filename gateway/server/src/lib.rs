@@ -12,6 +12,7 @@ mod call;
 mod chance;
 mod choice;
 mod clock;
+mod cors;
 mod disconnect;
 mod error;
 mod gateway;

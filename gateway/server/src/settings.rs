@@ -6,6 +6,7 @@
 mod flags;
 mod keys;
 mod moderation;
+mod origins;
 mod presets;
 mod reader;
 mod subcommands;
@@ -20,6 +21,7 @@ use gateway_wire::selection::ScaleBounds;
 pub use flags::{Action, parse_flags};
 pub use keys::{KEYS, Key};
 pub use moderation::{Mode, ModerationPolicy, ModerationSettings, OnFailure};
+pub use origins::Origins;
 pub use presets::Presets;
 pub(crate) use presets::read_presets;
 pub use reader::{Effective, Source};
@@ -36,6 +38,8 @@ pub struct Settings {
     pub adapters: Option<PathBuf>,
     pub home: PathBuf,
     pub keys: KeySettings,
+    /// Whose pages may use the API.
+    pub origins: Origins,
     pub engine: EngineSettings,
     pub limits: Limits,
     pub stream: StreamSettings,
@@ -175,6 +179,7 @@ impl Settings {
                 file: reader.path("keys.file"),
                 reload: reader.seconds("keys.reload_seconds"),
             },
+            origins: reader.origins("cors.origins"),
             engine: read_engine(&mut reader),
             limits: Limits {
                 body_bytes: reader.count("limits.body_bytes", 1..=1 << 30),

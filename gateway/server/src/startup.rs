@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use prometheus::Registry;
 use tokio::sync::oneshot;
 
+use crate::cors;
 use crate::disconnect::keep_socket;
 use crate::gateway::{Gateway, Loaded};
 use crate::keys::{self, Guard, Watching};
@@ -113,11 +114,13 @@ async fn begin(
 fn bind_api(settings: &Settings, gateway: &Data<Gateway>) -> anyhow::Result<(Server, SocketAddr)> {
     let data = gateway.clone();
     let body_bytes = settings.limits.body_bytes;
+    let origins = settings.origins.clone();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
             .app_data(PayloadConfig::new(body_bytes))
             .wrap(from_fn(observe))
+            .wrap(cors::layer(&origins))
             .configure(routes::configure)
     })
     // The engine's thread owns the model; one worker is enough to move bytes.

@@ -16,7 +16,7 @@ const fn key(name: &'static str, default: &'static str, help: &'static str) -> K
 }
 
 /// All settings but the presets, which only the file can hold.
-pub const KEYS: [Key; 36] = [
+pub const KEYS: [Key; 37] = [
     key("listen", "127.0.0.1:8080", "Address of the API; port 0 picks one"),
     key("ops_listen", "127.0.0.1:8081", "Address of metrics and probes; port 0 picks one"),
     key(
@@ -40,6 +40,11 @@ pub const KEYS: [Key; 36] = [
     key("scales.high", "2", "Greatest scale that a request may ask for"),
     key("keys.file", "", "File of API keys (TOML); without one nobody is asked for a key"),
     key("keys.reload_seconds", "1", "How often it is looked whether the key file has changed"),
+    key(
+        "cors.origins",
+        "",
+        "Origins whose pages may use the API, such as https://a.example,https://b.example, or *; none if not set",
+    ),
     key("engine.threads", "", "Threads that compute; all cores if not set"),
     key("engine.sequences", "32", "Sequences that generate at the same time; others wait"),
     key("engine.kv_bytes", "536870912", "Memory for keys and values of sequences"),

@@ -11,6 +11,7 @@ use gateway_toxicity::Category;
 use gateway_wire::Selection;
 use gateway_wire::selection::ScaleBounds;
 
+use super::origins::Origins;
 use super::presets::{Presets, read_presets};
 use super::{KEYS, Layers, SettingsError};
 
@@ -183,6 +184,11 @@ impl Reader {
         self.parse(name, "written like gender,race=0.5", Selection::default(), |text| {
             Selection::parse_header(text).ok()
         })
+    }
+
+    pub(super) fn origins(&mut self, name: &'static str) -> Origins {
+        let what = "* or origins such as https://a.example,http://localhost:3000";
+        self.parse(name, what, Origins::None, Origins::parse)
     }
 
     /// Scores of categories.

@@ -6,6 +6,7 @@ mod adapters;
 mod chat;
 mod client;
 mod completions;
+mod cors;
 mod disconnect;
 mod errors;
 mod hosting;
