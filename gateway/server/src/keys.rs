@@ -24,7 +24,6 @@ pub use file::KeyFileError;
 
 pub(crate) use caller::{AdaptersRead, AdaptersWrite, Caller, Guarded, Infer, Metrics};
 pub(crate) use rates::Reservation;
-pub(crate) use reload::Watching;
 pub(crate) use ring::Keyring;
 pub(crate) use rules::Rules;
 pub(crate) use standing::Standing;
@@ -32,6 +31,7 @@ pub(crate) use standing::Standing;
 use gateway_wire::selection::ScaleBounds;
 
 use crate::settings::KeySettings;
+use crate::watch::{self, Watching};
 use reload::Watch;
 
 /// What every request is checked against.
@@ -95,5 +95,5 @@ pub(crate) fn watch(
         return Ok(None);
     }
     let gateway = Arc::clone(gateway);
-    reload::every(settings.reload, move || gateway.guard.refresh(&gateway.metrics)).map(Some)
+    watch::every(settings.reload, move || gateway.guard.refresh(&gateway.metrics)).map(Some)
 }

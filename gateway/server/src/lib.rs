@@ -31,6 +31,8 @@ mod shadow;
 pub mod shutdown;
 pub mod startup;
 pub mod telemetry;
+pub mod tls;
+mod watch;
 
 pub use error::{ApiError, Code, INVALID_CODES};
 pub use gateway::{Gateway, Loaded, Phase};

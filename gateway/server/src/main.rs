@@ -8,6 +8,7 @@ use gateway_server::settings::{self, Action, Layers, Settings};
 use gateway_server::shutdown::Ending;
 use gateway_server::startup::Bound;
 use gateway_server::telemetry;
+use gateway_server::tls::Certificates;
 
 fn main() -> ExitCode {
     match start() {
@@ -23,6 +24,7 @@ fn start() -> anyhow::Result<()> {
         Action::CheckConfig => {
             let settings = Settings::build(layers)?;
             Guard::load(&settings.keys, settings.policy.bounds)?;
+            Certificates::load(&settings.tls)?;
             return Ok(());
         }
         Action::Serve => Settings::build(layers)?,

@@ -38,6 +38,7 @@ pub struct Settings {
     pub adapters: Option<PathBuf>,
     pub home: PathBuf,
     pub keys: KeySettings,
+    pub tls: TlsSettings,
     /// Whose pages may use the API.
     pub origins: Origins,
     pub engine: EngineSettings,
@@ -60,6 +61,15 @@ pub struct KeySettings {
     pub file: Option<PathBuf>,
     /// From one look at the file to the next.
     pub reload: Duration,
+}
+
+/// What the API proves its name with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsSettings {
+    /// Nothing: it is served in the clear.
+    Off,
+    /// PEM files, of the chain and of its key.
+    On { certificate: PathBuf, key: PathBuf },
 }
 
 /// How the local engine uses the machine.
@@ -179,6 +189,7 @@ impl Settings {
                 file: reader.path("keys.file"),
                 reload: reader.seconds("keys.reload_seconds"),
             },
+            tls: read_tls(&mut reader),
             origins: reader.origins("cors.origins"),
             engine: read_engine(&mut reader),
             limits: Limits {
@@ -241,6 +252,16 @@ fn read_engine(reader: &mut Reader) -> EngineSettings {
         precision: reader
             .one_of("engine.precision", &[("auto", Precision::Auto), ("f32", Precision::F32)]),
     }
+}
+
+fn read_tls(reader: &mut Reader) -> TlsSettings {
+    match (reader.path("tls.certificate"), reader.path("tls.key")) {
+        (Some(certificate), Some(key)) => return TlsSettings::On { certificate, key },
+        (None, None) => {}
+        (Some(_), None) => reader.fault("tls.key", "it must be there if tls.certificate is"),
+        (None, Some(_)) => reader.fault("tls.certificate", "it must be there if tls.key is"),
+    }
+    TlsSettings::Off
 }
 
 fn read_policy(reader: &mut Reader) -> Policy {

@@ -16,11 +16,13 @@ use tokio::sync::oneshot;
 use crate::cors;
 use crate::disconnect::keep_socket;
 use crate::gateway::{Gateway, Loaded};
-use crate::keys::{self, Guard, Watching};
+use crate::keys::{self, Guard};
 use crate::observe::observe;
 use crate::routes;
 use crate::settings::Settings;
 use crate::shutdown::{self, Close, Ending};
+use crate::tls::Certificates;
+use crate::watch::Watching;
 
 /// Both servers, bound and not yet running.
 pub struct Bound {
@@ -29,19 +31,22 @@ pub struct Bound {
     ops: Server,
     address: SocketAddr,
     ops_address: SocketAddr,
-    _watching: Option<Watching>,
+    _watching: Vec<Watching>,
 }
 
 impl Bound {
     /// Binds both addresses.
     ///
     /// # Errors
-    /// If one of them cannot be bound, or the key file cannot be used.
+    /// If one of them cannot be bound, or keys or certificates cannot be used.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let guard = Guard::load(&settings.keys, settings.policy.bounds)?;
         let gateway = Data::new(Gateway::new(settings, guard, Registry::new())?);
-        let watching = keys::watch(&gateway, &settings.keys)?;
-        let (api, address) = bind_api(settings, &gateway)?;
+        let certificates = Certificates::load(&settings.tls)?;
+        let (api, address) = bind_api(settings, &gateway, certificates.as_ref())?;
+        let keys = keys::watch(&gateway, &settings.keys)?;
+        let certificates = certificates.map(|certificates| certificates.watch()).transpose()?;
+        let watching = keys.into_iter().chain(certificates).collect();
         let (ops, ops_address) = bind_ops(settings, &gateway)?;
         Ok(Self { gateway, api, ops, address, ops_address, _watching: watching })
     }
@@ -111,7 +116,11 @@ async fn begin(
     std::future::pending().await
 }
 
-fn bind_api(settings: &Settings, gateway: &Data<Gateway>) -> anyhow::Result<(Server, SocketAddr)> {
+fn bind_api(
+    settings: &Settings,
+    gateway: &Data<Gateway>,
+    certificates: Option<&Arc<Certificates>>,
+) -> anyhow::Result<(Server, SocketAddr)> {
     let data = gateway.clone();
     let body_bytes = settings.limits.body_bytes;
     let origins = settings.origins.clone();
@@ -127,9 +136,12 @@ fn bind_api(settings: &Settings, gateway: &Data<Gateway>) -> anyhow::Result<(Ser
     .workers(1)
     .on_connect(keep_socket)
     .shutdown_timeout(shutdown::CLOSING_SECONDS)
-    .disable_signals()
-    .bind(settings.listen)
-    .with_context(|| format!("{} cannot be listened on", settings.listen))?;
+    .disable_signals();
+    let bound = match certificates {
+        None => server.bind(settings.listen),
+        Some(certificates) => server.bind_rustls_0_23(settings.listen, certificates.config()?),
+    };
+    let server = bound.with_context(|| format!("{} cannot be listened on", settings.listen))?;
     let address = server.addrs().first().copied().context("the API has no address")?;
     Ok((server.run(), address))
 }

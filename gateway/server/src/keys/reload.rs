@@ -1,29 +1,24 @@
 //! A changed key file is taken over without a restart.
 //!
-//! The file is read again and again on a thread of its own, and its text compared: times and sizes
-//! of files say less, and a Kubernetes Secret changes by a link. A new text counts when it was the
-//! same twice in a row, so that a file that is being written is not taken for a finished one. One
-//! that cannot be used leaves the former keys as they are.
+//! The file is read again and again, and its text compared: times and sizes of files say less, and
+//! a Kubernetes Secret changes by a link. A text that cannot be used leaves the former keys as they
+//! are.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
 
 use gateway_wire::selection::ScaleBounds;
 
 use super::file::{self, KeyFileError};
 use super::ring::Keyring;
+use crate::watch::Settling;
 
 /// The file as it was seen.
 #[derive(Debug)]
 pub(super) struct Watch {
     path: PathBuf,
     bounds: ScaleBounds,
-    /// What was taken over or refused last.
-    settled: Seen,
-    /// What was seen last.
-    latest: Seen,
+    seen: Settling<Seen>,
 }
 
 /// A text, or that there was none.
@@ -44,52 +39,22 @@ pub(super) enum Look {
     Refused(KeyFileError),
 }
 
-/// Ends a thread that watches when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Watching {
-    _stop: mpsc::Sender<()>,
-}
-
 impl Watch {
     /// Watches a file whose `text` has been taken over.
     pub(super) fn new(path: PathBuf, bounds: ScaleBounds, text: String) -> Self {
-        Self { path, bounds, settled: Ok(text.clone()), latest: Ok(text) }
+        Self { path, bounds, seen: Settling::new(Ok(text)) }
     }
 
     /// Looks at the file; keys that stay keep what they have of `former`.
     pub(super) fn look(&mut self, former: &Keyring) -> Look {
         let read = file::read(&self.path);
         let seen = read.as_ref().map_or(Err(Unreadable), |text| Ok(text.clone()));
-        let before = std::mem::replace(&mut self.latest, seen);
-        if self.latest != before || self.latest == self.settled {
+        if !self.seen.settles(seen) {
             return Look::Same;
         }
-        self.settled.clone_from(&self.latest);
         let parsed = read.and_then(|text| Keyring::parse(&text, self.bounds, former));
         parsed.map_or_else(Look::Refused, Look::Changed)
     }
-}
-
-/// The shortest time between two looks.
-const MIN_INTERVAL: Duration = Duration::from_millis(1);
-
-/// Calls `look` every so often on a thread of its own, until what comes back is dropped.
-///
-/// # Errors
-/// If there can be no thread.
-pub(super) fn every(
-    interval: Duration,
-    mut look: impl FnMut() + Send + 'static,
-) -> std::io::Result<Watching> {
-    let (stop, stopped) = mpsc::channel::<()>();
-    let interval = interval.max(MIN_INTERVAL);
-    let watch = move || {
-        while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-            look();
-        }
-    };
-    std::thread::Builder::new().name("keys".to_owned()).spawn(watch)?;
-    Ok(Watching { _stop: stop })
 }
 
 /// Tells log and metrics what came of a look, and gives the new keys out.
@@ -153,19 +118,5 @@ mod tests {
         // The text of before counts anew: it is not what was refused last.
         write(&text("c"));
         assert_eq!(looks(3), ["same", "c", "same"]);
-    }
-
-    #[test]
-    fn a_thread_that_watches_ends_with_its_handle() {
-        let (sender, looks) = mpsc::channel();
-        let watching = every(Duration::from_millis(1), move || {
-            // Nobody listens in the end.
-            let _ = sender.send(());
-        })
-        .unwrap();
-        looks.recv().unwrap();
-        drop(watching);
-        // The sender goes when the thread does.
-        while looks.recv().is_ok() {}
     }
 }

@@ -16,7 +16,7 @@ const fn key(name: &'static str, default: &'static str, help: &'static str) -> K
 }
 
 /// All settings but the presets, which only the file can hold.
-pub const KEYS: [Key; 37] = [
+pub const KEYS: [Key; 39] = [
     key("listen", "127.0.0.1:8080", "Address of the API; port 0 picks one"),
     key("ops_listen", "127.0.0.1:8081", "Address of metrics and probes; port 0 picks one"),
     key(
@@ -40,6 +40,12 @@ pub const KEYS: [Key; 37] = [
     key("scales.high", "2", "Greatest scale that a request may ask for"),
     key("keys.file", "", "File of API keys (TOML); without one nobody is asked for a key"),
     key("keys.reload_seconds", "1", "How often it is looked whether the key file has changed"),
+    key(
+        "tls.certificate",
+        "",
+        "PEM file of the API's certificate and its chain; plain HTTP if not set",
+    ),
+    key("tls.key", "", "PEM file of the certificate's private key"),
     key(
         "cors.origins",
         "",

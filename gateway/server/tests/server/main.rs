@@ -23,3 +23,4 @@ mod settings;
 mod shadow;
 mod shutdown;
 mod stream;
+mod tls;
