@@ -75,7 +75,7 @@ pub(crate) fn resolve(
     Ok(Choice { applied: applied(&vector), header: mix.header(), label, vector })
 }
 
-/// Whether the caller may choose all of `mix`. What it may not choose may as well not exist.
+/// Whether the caller may choose all of `mix`.
 fn check_allowed(rules: &Rules, mix: &Mix, param: &str) -> Result<(), ApiError> {
     rules.forbidden(mix).map_or(Ok(()), |name| {
         let message = format!("this API key may not choose adapter '{name}'");

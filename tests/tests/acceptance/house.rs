@@ -21,7 +21,7 @@ pub(crate) const MODEL: &str = "tiny-llama";
 pub(crate) struct House {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) address: SocketAddr,
-    ops_address: SocketAddr,
+    pub(crate) ops_address: SocketAddr,
     ending: mpsc::Sender<()>,
     thread: Option<JoinHandle<anyhow::Result<()>>>,
     folder: TempDir,

@@ -7,6 +7,7 @@ use gateway_server::Metrics;
 use gateway_server::settings::KEYS;
 use serde_json::json;
 
+use crate::client::send;
 use crate::house::{House, chat};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -67,6 +68,20 @@ fn used() -> House {
     house
 }
 
+/// The metrics of a gateway that asks for keys.
+fn guarded_page() -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("keys.toml");
+    // The digest of "abc" is in FIPS 180-4's examples.
+    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let key = format!("[[keys]]\nid = 'k'\nhash = 'sha256:{hash}'\nscopes = ['metrics']");
+    std::fs::write(&file, key).expect("written");
+    let house = House::with_settings(&[("keys.file", file.to_str().expect("UTF-8"))]);
+    let headers = [("authorization", "Bearer abc")];
+    let reply = send(house.ops_address, "GET", "/metrics", &headers, b"").finish();
+    reply.text().to_owned()
+}
+
 /// The names of a page's metrics, and those of their series where they differ.
 fn names(page: &str) -> impl Iterator<Item = &str> {
     page.lines().filter_map(|line| line.trim_start_matches("# TYPE ").split(['{', ' ']).next())
@@ -79,7 +94,9 @@ fn every_metric_that_is_shown_or_alerted_on_is_one_that_the_gateway_has() {
         values(&texts["deploy/prometheus/recording.yaml"], "record").collect();
     let house = used();
     let [own, vllm] = ["/metrics", "/metrics/vllm"].map(|path| house.ops(path).text().to_owned());
-    let exposed: BTreeSet<&str> = names(&own).chain(names(&vllm)).collect();
+    let guarded = guarded_page();
+    let pages = names(&own).chain(names(&vllm)).chain(names(&guarded));
+    let exposed: BTreeSet<&str> = pages.collect();
     let mut seen = 0;
     for (path, text) in &texts {
         for word in words(text).filter(|word| word.contains("lethe_") || word.contains("vllm:")) {
@@ -125,7 +142,7 @@ fn every_setting_that_is_named_exists() {
     let flags: BTreeSet<String> = KEYS
         .iter()
         .map(|key| format!("--{}", key.flag()))
-        .chain(["--config", "--check-config"].map(str::to_owned))
+        .chain(["--config", "--check-config", "--id", "--scopes", "--file"].map(str::to_owned))
         .collect();
     for (path, text) in &texts() {
         // The chart makes variables of the keys under `settings`.
