@@ -1,7 +1,7 @@
 //! Who may call: API keys with scopes, kept as hashes in a file that the operator writes.
 //!
 //! Without a key file everybody may do everything, and settings see to it that such a gateway is
-//! not reached by everybody. With one, a handler is reached through a [`Caller`] only.
+//! not reached by everybody. With one, a handler is reached through a `Caller` only.
 //!
 //! **Invariant:** a secret is hashed where it is read and goes no further: not into a log, a
 //! metric, an error or a field.
