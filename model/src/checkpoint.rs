@@ -17,6 +17,7 @@ use crate::kernels::packed::PackedMatrix;
 use crate::{Config, Site};
 
 pub use gguf_model::GgufModel;
+pub(crate) use mapping::map;
 pub use safetensors::SafetensorsModel;
 
 /// Why a checkpoint could not be read. Names of tensors and keys, never paths.

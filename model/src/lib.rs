@@ -18,6 +18,7 @@ mod rows;
 mod site;
 pub mod source;
 mod template;
+mod text_side;
 mod tokenizer;
 
 pub use cache::{BLOCK_TOKENS, KvCache};
@@ -30,4 +31,5 @@ pub use packed::{PackedDecoder, Segment, ServedPrecision};
 pub use rows::Rows;
 pub use site::{Projection, Site};
 pub use template::{ChatTemplate, Message, TemplateError};
+pub use text_side::TextSide;
 pub use tokenizer::{Control, Tokenizer, TokenizerError};

@@ -1,18 +1,15 @@
 //! A model on disk, opened: weights, tokenizer and chat template together.
 
-mod folder;
-
 use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{DType, Device};
 
-use crate::checkpoint::gguf::Value;
 use crate::checkpoint::{Checkpoint, CheckpointError, GgufModel, SafetensorsModel};
 use crate::kernels::pool::Pool;
 use crate::template::{ChatTemplate, TemplateError};
 use crate::tokenizer::{Tokenizer, TokenizerError};
-use crate::{DenseDecoder, PackedDecoder, ServedPrecision};
+use crate::{DenseDecoder, PackedDecoder, ServedPrecision, TextSide};
 
 /// Why a model could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +35,9 @@ pub enum OpenError {
 
 /// An opened model.
 pub struct Model {
-    name: String,
+    text: Arc<TextSide>,
     fingerprint: String,
     checkpoint: Box<dyn Checkpoint>,
-    tokenizer: Tokenizer,
-    template: Option<ChatTemplate>,
 }
 
 impl Model {
@@ -51,45 +46,36 @@ impl Model {
     /// # Errors
     /// [`OpenError`] if something is missing, malformed or not supported.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let model = if path.is_dir() { Self::open_folder(path)? } else { Self::open_gguf(path)? };
+        let model = if path.is_dir() {
+            Self::new(TextSide::open(path)?, Box::new(SafetensorsModel::open(path)?))?
+        } else {
+            let checkpoint = GgufModel::open(path)?;
+            let text = TextSide::from_gguf(path, checkpoint.metadata())?;
+            Self::new(text, Box::new(checkpoint))?
+        };
         let (tokenizer, embedding) =
-            (model.tokenizer.vocabulary(), model.checkpoint.config().vocabulary);
+            (model.tokenizer().vocabulary(), model.checkpoint.config().vocabulary);
         if tokenizer > embedding {
             return Err(OpenError::Vocabulary { tokenizer, embedding });
         }
         Ok(model)
     }
 
-    fn open_gguf(path: &Path) -> Result<Self, OpenError> {
-        let checkpoint = GgufModel::open(path)?;
-        let tokenizer = Tokenizer::from_gguf(checkpoint.metadata())?;
-        let template = match checkpoint.metadata().get("tokenizer.chat_template") {
-            Some(Value::Text(source)) => Some(ChatTemplate::parse(source)?),
-            _ => None,
-        };
-        Self::new(path, Box::new(checkpoint), tokenizer, template)
-    }
-
-    fn open_folder(path: &Path) -> Result<Self, OpenError> {
-        let checkpoint = SafetensorsModel::open(path)?;
-        let (tokenizer, template) = folder::text(path)?;
-        Self::new(path, Box::new(checkpoint), tokenizer, template)
-    }
-
-    fn new(
-        path: &Path,
-        checkpoint: Box<dyn Checkpoint>,
-        tokenizer: Tokenizer,
-        template: Option<ChatTemplate>,
-    ) -> Result<Self, OpenError> {
+    fn new(text: TextSide, checkpoint: Box<dyn Checkpoint>) -> Result<Self, OpenError> {
         let fingerprint = checkpoint.fingerprint()?;
-        Ok(Self { name: name(path), fingerprint, checkpoint, tokenizer, template })
+        Ok(Self { text: Arc::new(text), fingerprint, checkpoint })
     }
 
     /// What requests call it: the file's or folder's name in lower case, without the quantisation.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.text.name()
+    }
+
+    /// Its name, tokenizer and chat template.
+    #[must_use]
+    pub const fn text(&self) -> &Arc<TextSide> {
+        &self.text
     }
 
     /// `sha256:` and the digest of the weights' bytes.
@@ -106,8 +92,8 @@ impl Model {
 
     /// The tokenizer.
     #[must_use]
-    pub const fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
+    pub fn tokenizer(&self) -> &Tokenizer {
+        self.text.tokenizer()
     }
 
     /// The chat template.
@@ -115,7 +101,7 @@ impl Model {
     /// # Errors
     /// [`TemplateError::Missing`] if the model has none.
     pub fn template(&self) -> Result<&ChatTemplate, TemplateError> {
-        self.template.as_ref().ok_or(TemplateError::Missing)
+        self.text.template()
     }
 
     /// The decoder for serving on a CPU. It holds its own copy of the weights, so that the memory
@@ -144,39 +130,6 @@ impl Model {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Model").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// `SmolLM2-135M-Instruct.Q4_1.gguf` is `smollm2-135m-instruct`.
-fn name(path: &Path) -> String {
-    let file = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let stem = file.strip_suffix(".gguf").unwrap_or(&file);
-    let quantised = |suffix: &str| {
-        let mut chars = suffix.chars();
-        let kind = chars.next();
-        let digit = chars.next().is_some_and(|c| c.is_ascii_digit());
-        matches!(kind, Some('q' | 'f')) && digit || suffix.starts_with("iq") || suffix == "bf16"
-    };
-    match stem.rsplit_once(['.', '-']) {
-        Some((base, suffix)) if quantised(suffix) => base.to_owned(),
-        _ => stem.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_leave_out_the_quantisation() {
-        for (file, want) in [
-            ("SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2-135m-instruct"),
-            ("Llama-3.2-1B-Q4_K_M.gguf", "llama-3.2-1b"),
-            ("tiny-llama.gguf", "tiny-llama"),
-            ("Qwen2.5-0.5B", "qwen2.5-0.5b"),
-        ] {
-            assert_eq!(name(Path::new(file)), want);
-        }
+        f.debug_struct("Model").field("name", &self.name()).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::OpenError;
+use crate::OpenError;
 use crate::checkpoint::CheckpointError;
 use crate::template::ChatTemplate;
 use crate::tokenizer::{Edges, Tokenizer, TokenizerError};
