@@ -10,6 +10,7 @@ mod decoder;
 mod delta;
 mod dense;
 mod error;
+pub mod export;
 mod hex;
 pub mod kernels;
 mod model;

@@ -7,7 +7,6 @@
 pub mod card;
 pub mod corpus;
 pub mod evaluation;
-pub mod export;
 pub mod loss;
 pub mod mask;
 mod optimiser;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use adapters::merge::Merged;
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use unlearn::export;
+use model::export;
 
 use super::base::BaseArgs;
 use super::base::adapters::{AdapterSet, FolderArgs, borrowed};

@@ -3,9 +3,9 @@
 use adapters::TensorDelta;
 use adapters::merge::Merged;
 use candle_core::{DType, Device};
+use model::export::{ExportError, files, write_folder};
 use model::{Control, Delta, Message, Model, NoDelta};
 use unlearn::evaluation::{DenseScorer, score_all};
-use unlearn::export::{ExportError, files, write_folder};
 
 use crate::{adapter, open};
 

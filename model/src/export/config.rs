@@ -1,8 +1,9 @@
 //! The configuration files of a Hugging Face folder.
 
-use model::Model;
-use model::checkpoint::Checkpoint;
 use serde_json::{Value, json};
+
+use crate::Model;
+use crate::checkpoint::Checkpoint;
 
 /// `config.json`
 pub(super) fn model(weights: &dyn Checkpoint) -> Value {

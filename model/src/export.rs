@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
 
-use model::checkpoint::{Checkpoint, CheckpointError, Weight};
-use model::{Model, Projection, Site, TokenizerError};
 use serde_json::{Value, json};
+
+use crate::checkpoint::{Checkpoint, CheckpointError, Weight};
+use crate::{Model, Projection, Site, TokenizerError};
 
 /// Why a model cannot be written.
 #[derive(Debug, thiserror::Error)]
