@@ -7,6 +7,7 @@
 pub mod gguf;
 mod gguf_model;
 mod mapping;
+mod outline;
 mod safetensors;
 
 use std::path::Path;
@@ -18,7 +19,8 @@ use crate::{Config, Site};
 
 pub use gguf_model::GgufModel;
 pub(crate) use mapping::map;
-pub use safetensors::SafetensorsModel;
+pub use outline::Outline;
+pub use safetensors::{SafetensorsModel, weight_files};
 
 /// Why a checkpoint could not be read. Names of tensors and keys, never paths.
 #[derive(Debug, thiserror::Error)]

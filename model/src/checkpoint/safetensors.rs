@@ -70,15 +70,12 @@ impl SafetensorsModel {
         let file: ConfigFile = read_json(folder, "config.json")?;
         let tied = file.tie_word_embeddings;
         let config = config(file)?;
-        let mut files = Vec::new();
+        let files = map_files(folder)?;
         let mut places = HashMap::new();
-        for path in weight_files(folder)? {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let map = mapping::map(&path)?;
-            for tensor in header(&name, &map)?.names() {
-                places.insert(tensor.to_owned(), files.len());
+        for (index, (name, map)) in files.iter().enumerate() {
+            for tensor in header(name, map)?.names() {
+                places.insert(tensor.to_owned(), index);
             }
-            files.push((name, map));
         }
         Ok(Self { config, tied, files, places })
     }
@@ -116,19 +113,33 @@ impl Checkpoint for SafetensorsModel {
     }
 
     fn fingerprint(&self) -> Result<String, CheckpointError> {
-        let mut digest = Sha256::new();
-        if let [(_, only)] = &self.files[..] {
-            digest.update(only);
-        } else {
-            for (name, map) in &self.files {
-                digest.update((name.len() as u64).to_le_bytes());
-                digest.update(name);
-                digest.update((map.len() as u64).to_le_bytes());
-                digest.update(map);
-            }
-        }
-        Ok(format!("sha256:{}", hex::lower(&digest.finalize())))
+        Ok(fingerprint(&self.files))
     }
+}
+
+/// The identity of weight files.
+pub(super) fn fingerprint(files: &[(String, Mmap)]) -> String {
+    let mut digest = Sha256::new();
+    if let [(_, only)] = files {
+        digest.update(only);
+    } else {
+        for (name, map) in files {
+            digest.update((name.len() as u64).to_le_bytes());
+            digest.update(name);
+            digest.update((map.len() as u64).to_le_bytes());
+            digest.update(map);
+        }
+    }
+    format!("sha256:{}", hex::lower(&digest.finalize()))
+}
+
+/// The weight files of a folder with their names, in their order.
+pub(super) fn map_files(folder: &Path) -> Result<Vec<(String, Mmap)>, CheckpointError> {
+    let map = |path: PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok((name, mapping::map(&path)?))
+    };
+    weight_files(folder)?.into_iter().map(map).collect()
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "one message for all that are not supported")]
@@ -148,7 +159,7 @@ fn header<'a>(file: &str, map: &'a Mmap) -> Result<SafeTensors<'a>, CheckpointEr
     })
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(
+pub(super) fn read_json<T: serde::de::DeserializeOwned>(
     folder: &Path,
     file: &'static str,
 ) -> Result<T, CheckpointError> {
@@ -157,8 +168,11 @@ fn read_json<T: serde::de::DeserializeOwned>(
     serde_json::from_slice(&bytes).map_err(|source| CheckpointError::Json { file, source })
 }
 
-/// The shards that the index names, or the only file.
-fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+/// The weight files of a Hugging Face folder: the shards that its index names, or the only file.
+///
+/// # Errors
+/// [`CheckpointError`] if the index is malformed or names a file outside the folder.
+pub fn weight_files(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     if !folder.join("model.safetensors.index.json").exists() {
         return Ok(vec![folder.join("model.safetensors")]);
     }
