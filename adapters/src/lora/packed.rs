@@ -52,6 +52,13 @@ impl LowRank {
     }
 }
 
+impl PackedLowRank {
+    fn unpack(&self) -> LowRank {
+        let (a, b) = self.factors.unpack();
+        LowRank { rank: self.factors.rank(), scaling: self.scaling, a, b }
+    }
+}
+
 impl PackedLora {
     /// What it adds at `site`, if anything.
     #[must_use]
@@ -62,6 +69,13 @@ impl PackedLora {
     /// The sites it acts at, in order.
     pub fn sites(&self) -> impl Iterator<Item = (Site, &PackedLowRank)> {
         self.sites.iter().map(|(&site, low_rank)| (site, low_rank))
+    }
+
+    /// The same adapter in f32, for merging: what the packed weights stand for.
+    #[must_use]
+    pub fn unpack(&self) -> Lora {
+        let sites = self.sites().map(|(site, low_rank)| (site, low_rank.unpack()));
+        Lora { sites: sites.collect() }
     }
 
     /// The highest rank at any site.

@@ -1,7 +1,7 @@
 //! From two files to low-rank weights, and back.
 
 use adapters::Limits;
-use adapters::lora::{Element, Lora, LoraError};
+use adapters::lora::{Element, Lora, LoraError, LowRank};
 use model::kernels::low_rank::Factors;
 use model::kernels::packed::Precision;
 use model::{Projection, ServedPrecision, Site};
@@ -132,6 +132,39 @@ fn packing_rounds_as_the_base_is_rounded_and_keeps_shapes() {
         assert_eq!(packed.site(Site::new(0, Projection::Down)), None);
         // Two layers, queries and values.
         assert_eq!(packed.resident_bytes(), 2 * 2 * bytes);
+    }
+}
+
+/// B A at a site, (outputs, inputs).
+fn product(low_rank: &LowRank) -> Vec<f32> {
+    let (rank, inputs) = (low_rank.rank, low_rank.a.len() / low_rank.rank);
+    let rows = low_rank.b.chunks_exact(rank);
+    let value = |row: &[f32], input: usize| -> f32 {
+        row.iter().enumerate().map(|(r, b)| b * low_rank.a[r * inputs + input]).sum()
+    };
+    rows.flat_map(|row| (0..inputs).map(move |input| value(row, input))).collect()
+}
+
+#[test]
+fn what_is_unpacked_has_the_products_of_what_was_packed() {
+    let mut draft = Draft::new(0);
+    draft.tensor(&key(0, "self_attn.q_proj", 'A')).set(0, 1e20);
+    let lora = draft.parse().unwrap();
+    // Rounding to 8 bits moves a value by at most 1/254 of its group's largest.
+    for (served, tolerance) in [(ServedPrecision::F32, 1e-6), (ServedPrecision::Auto, 0.02)] {
+        let unpacked = lora.pack(served).unwrap().unpack();
+        assert_eq!(
+            unpacked.sites.keys().collect::<Vec<_>>(),
+            lora.sites.keys().collect::<Vec<_>>()
+        );
+        for (site, low_rank) in &lora.sites {
+            let (wanted, found) = (product(low_rank), product(&unpacked.sites[site]));
+            let largest = wanted.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+            for (wanted, found) in wanted.iter().zip(&found) {
+                assert!((wanted - found).abs() <= tolerance * largest, "{wanted} {found}");
+            }
+            assert_eq!(unpacked.sites[site].scaling, low_rank.scaling);
+        }
     }
 }
 

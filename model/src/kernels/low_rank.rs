@@ -65,6 +65,21 @@ impl Factors {
         self.b.outputs()
     }
 
+    /// The factors as they stand for: `a` (rank, inputs) and `b` (outputs, rank), row-major. Their
+    /// product is that of these factors; how it is shared between the two is not kept.
+    #[must_use]
+    pub fn unpack(&self) -> (Vec<f32>, Vec<f32>) {
+        let dense = |matrix: &PackedMatrix, unit: f32| {
+            let mut values = vec![0.0; matrix.outputs() * matrix.inputs()];
+            for (output, row) in values.chunks_exact_mut(matrix.inputs()).enumerate() {
+                matrix.unpack(output, row);
+                row.iter_mut().for_each(|value| *value *= unit);
+            }
+            values
+        };
+        (dense(&self.a, 1.0), dense(&self.b, self.unit))
+    }
+
     /// Memory of both.
     #[must_use]
     pub fn bytes(&self) -> usize {
