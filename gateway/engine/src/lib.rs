@@ -7,9 +7,12 @@
 #![warn(missing_docs)]
 
 mod admission;
+mod answer;
+mod drawing;
 mod generation;
 mod job;
 mod local;
+mod model_text;
 mod rules;
 mod sampler;
 #[cfg(feature = "scripted")]
@@ -17,11 +20,14 @@ pub mod scripted;
 mod text;
 
 pub use admission::{Admission, Permit, QueueFull};
+pub use answer::Answer;
+pub use drawing::{Draw, Drawer, Drawing, Drawn};
 pub use generation::{
     Chunk, Divergence, EngineError, Finish, FinishReason, Generation, ScoredToken,
 };
 pub use job::{Companion, Comparison, Grammar, Job, Limits, Logprobs, Priority, Sampling};
 pub use local::{LocalEngine, LocalSettings, StartError};
+pub use model_text::{ModelText, check_adapters};
 
 /// Something that generates tokens.
 pub trait Engine: Send + Sync {

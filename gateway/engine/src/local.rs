@@ -19,15 +19,13 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use adapters::{AdapterVector, Kind};
 use model::checkpoint::CheckpointError;
 use model::kernels::pool::Pool;
-use model::{BLOCK_TOKENS, Config, Control, KvCache, Message, Model, ServedPrecision};
+use model::{BLOCK_TOKENS, Config, KvCache, Model, ServedPrecision};
 
-use crate::rules::GrammarCompiler;
 use crate::{
-    ChatMessage, ControlTokens, Engine, Generation, Health, Job, ModelInfo, Status, SubmitError,
-    TextError,
+    Answer, ChatMessage, ControlTokens, Drawer, Engine, Generation, Health, Job, ModelInfo,
+    ModelText, Status, SubmitError, TextError, check_adapters,
 };
 use row::Row;
 use worker::{Command, Worker};
@@ -90,9 +88,10 @@ pub enum StartError {
 
 /// A handle to the local engine.
 pub struct LocalEngine {
-    model: Arc<Model>,
+    text: ModelText,
+    config: Config,
     info: ModelInfo,
-    grammars: GrammarCompiler,
+    drawer: Drawer,
     /// Tokens that fit the cache, whatever the context.
     cache_tokens: usize,
     commands: Sender<Command>,
@@ -105,6 +104,7 @@ impl LocalEngine {
     ///
     /// # Errors
     /// [`StartError`] if a weight is missing or the settings leave no room.
+    #[expect(clippy::needless_pass_by_value, reason = "once it is packed the file can be closed")]
     pub fn start(model: Model, settings: &LocalSettings) -> Result<Self, StartError> {
         let pool = Arc::new(Pool::new(settings.threads));
         let decoder = model.packed(settings.precision, pool)?;
@@ -114,8 +114,8 @@ impl LocalEngine {
         if blocks == 0 {
             return Err(StartError::CacheTooSmall { given: settings.kv_bytes, block });
         }
-        let grammars = GrammarCompiler::new(model.tokenizer(), config.vocabulary);
-        let grammars = grammars.map_err(StartError::Grammar)?;
+        let drawer = Drawer::new(model.tokenizer(), config.vocabulary);
+        let drawer = drawer.map_err(StartError::Grammar)?;
         let info = info(&model, &config, settings);
         let cache = KvCache::new(&config, blocks);
         let (commands, inbox) = mpsc::channel();
@@ -126,9 +126,10 @@ impl LocalEngine {
             .spawn(move || worker.run())
             .map_err(StartError::Thread)?;
         Ok(Self {
-            model: Arc::new(model),
+            text: ModelText::new(Arc::clone(model.text()), config.vocabulary),
+            config,
             info,
-            grammars,
+            drawer,
             cache_tokens: blocks * BLOCK_TOKENS,
             commands,
             status,
@@ -138,16 +139,10 @@ impl LocalEngine {
 
     /// Refuses what can never run.
     fn check(&self, job: &Job) -> Result<(), SubmitError> {
-        let vocabulary = self.info.vocabulary;
         let mut total = 0;
         for (prompt, adapters) in job.sequences() {
-            if prompt.is_empty() {
-                return Err(SubmitError::EmptyPrompt);
-            }
-            if let Some(&token) = prompt.iter().find(|t| **t as usize >= vocabulary) {
-                return Err(SubmitError::UnknownToken(token));
-            }
-            check_adapters(adapters, &self.model)?;
+            self.text.check_prompt(prompt)?;
+            check_adapters(adapters, &self.config)?;
             let least = job.limits.min_tokens.max(1).min(job.limits.max_tokens);
             let requested = prompt.len() + least;
             total += requested.next_multiple_of(BLOCK_TOKENS);
@@ -173,48 +168,29 @@ impl Engine for LocalEngine {
     }
 
     fn tokenize(&self, text: &str, control: ControlTokens) -> Result<Vec<u32>, TextError> {
-        let control = match control {
-            ControlTokens::AsText => Control::AsText,
-            ControlTokens::Parse => Control::Parse,
-        };
-        let tokenizer = self.model.tokenizer();
-        tokenizer.encode(text, control).map_err(|e| TextError::Tokenizer(e.to_string()))
+        self.text.tokenize(text, control)
     }
 
     fn detokenize(&self, tokens: &[u32]) -> Result<String, TextError> {
-        let tokenizer = self.model.tokenizer();
-        let unknown = tokens.iter().find(|t| **t as usize >= self.info.vocabulary);
-        unknown.map_or_else(|| Ok(tokenizer.decode(tokens)), |t| Err(TextError::UnknownToken(*t)))
+        self.text.detokenize(tokens)
     }
 
     fn token_bytes(&self, token: u32) -> Result<Vec<u8>, TextError> {
-        if token as usize >= self.info.vocabulary {
-            return Err(TextError::UnknownToken(token));
-        }
-        // The embedding may have more rows than the tokenizer has tokens: those have no text.
-        Ok(self.model.tokenizer().bytes(token).unwrap_or_default().to_vec())
+        self.text.token_bytes(token)
     }
 
     fn render_chat(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, TextError> {
-        let messages: Vec<Message> = messages
-            .iter()
-            .map(|m| Message { role: m.role.clone(), content: m.content.clone() })
-            .collect();
-        self.model
-            .template()
-            .and_then(|template| template.encode(&messages, self.model.tokenizer()))
-            .map_err(|e| TextError::Template(e.to_string()))
+        self.text.render_chat(messages)
     }
 
     fn submit(&self, job: Job) -> Result<Generation, SubmitError> {
         self.check(&job)?;
-        let grammar = self.grammars.compile(&job.grammar)?;
-        let stop = job.limits.stop.clone();
-        let prompt_tokens = job.prompt.len();
-        let room = self.room(&job);
-        let (row, events) = Row::new(job, room, self.model.tokenizer().eos(), grammar);
+        let drawing = self.drawer.begin(&job, self.room(&job))?;
+        let side = Arc::clone(self.text.side());
+        let answer = Answer::new(side, job.prompt.len(), job.limits.stop.clone());
+        let (row, events) = Row::new(job, drawing);
         self.commands.send(Command::Submit(Box::new(row))).map_err(|_| SubmitError::NotRunning)?;
-        Ok(stream::generation(events, Arc::clone(&self.model), prompt_tokens, stop))
+        Ok(stream::generation(events, answer))
     }
 
     fn status(&self) -> Status {
@@ -252,22 +228,4 @@ fn info(model: &Model, config: &Config, settings: &LocalSettings) -> ModelInfo {
         vocabulary: config.vocabulary,
         fingerprint: model.fingerprint().to_owned(),
     }
-}
-
-/// The catalogue checked shapes against its base; this is the base that runs.
-fn check_adapters(adapters: &AdapterVector, model: &Model) -> Result<(), SubmitError> {
-    let config = model.checkpoint().config();
-    for applied in adapters.entries() {
-        let Kind::Lora(lora) = &applied.lease.adapter().kind;
-        for (site, low_rank) in lora.sites() {
-            let widths = (low_rank.factors.inputs(), low_rank.factors.outputs());
-            if site.layer >= config.layers || widths != config.shape(site.projection) {
-                return Err(SubmitError::Adapter {
-                    name: applied.lease.name().to_string(),
-                    reason: format!("its shape at {site} does not fit the model"),
-                });
-            }
-        }
-    }
-    Ok(())
 }

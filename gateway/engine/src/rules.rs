@@ -6,7 +6,7 @@ mod minimum;
 mod penalties;
 
 pub(crate) use bias::Bias;
-pub(crate) use grammar::{GrammarCompiler, GrammarRule};
+pub(crate) use grammar::GrammarCompiler;
 pub(crate) use minimum::Minimum;
 pub(crate) use penalties::Penalties;
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::sampler::Scored;
-use crate::{Divergence, EngineError, FinishReason};
+use crate::{Divergence, Drawn, EngineError, FinishReason};
 
 /// Events that fit the channel: more than a fast reader ever leaves.
 const CAPACITY: usize = 32;
@@ -27,7 +27,7 @@ pub(super) enum Event {
         divergence: Option<Divergence>,
     },
     /// A token was drawn.
-    Token(Scored),
+    Token(Drawn),
     /// No more tokens come.
     Finished {
         reason: FinishReason,

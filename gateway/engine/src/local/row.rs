@@ -10,9 +10,8 @@ use super::blocks::BlockPool;
 use super::comparing::Comparing;
 use super::outlet::{Event, Outlet, outlet};
 use super::sequence::{PrefixUse, Sequence};
-use crate::rules::{Bias, GrammarRule, LogitsRule, Minimum, Penalties};
-use crate::sampler::{self, Scored};
-use crate::{EngineError, FinishReason, Job, Logprobs, Permit, Priority, Sampling};
+use crate::sampler::Scored;
+use crate::{Draw, Drawing, EngineError, Job, Permit, Priority};
 
 /// A job that waits or runs.
 pub(super) struct Row {
@@ -21,50 +20,22 @@ pub(super) struct Row {
     pub(super) outlet: Outlet,
     pub(super) deadline: Instant,
     priority: Priority,
-    logprobs: Logprobs,
+    /// With how many alternatives the prompt is scored, if it is.
+    prompt_logprobs: Option<usize>,
     pub(super) prompt_tokens: usize,
     /// Scores of the prompt's tokens, as far as they are computed.
     pub(super) prompt_scores: Vec<Scored>,
     pub(super) comparing: Option<Comparing>,
     cached_tokens: Option<usize>,
     started: bool,
-    drawn: usize,
-    max_tokens: usize,
-    sampling: Sampling,
-    rules: Vec<Box<dyn LogitsRule>>,
-    /// Tokens that end the text.
-    ends: Vec<u32>,
+    drawing: Drawing,
     _permit: Arc<Permit>,
 }
 
 impl Row {
-    /// A row for `job`, which has room for `room` new tokens, and its reader's end.
-    pub(super) fn new(
-        job: Job,
-        room: usize,
-        eos: &[u32],
-        grammar: Option<GrammarRule>,
-    ) -> (Self, Receiver<Event>) {
+    /// A row for `job`, whose tokens are drawn by `drawing`, and its reader's end.
+    pub(super) fn new(job: Job, drawing: Drawing) -> (Self, Receiver<Event>) {
         let (outlet, events) = outlet();
-        let limits = &job.limits;
-        let mut ends = limits.stop_tokens.clone();
-        if !limits.ignore_eos {
-            ends.extend(eos);
-        }
-        let mut rules: Vec<Box<dyn LogitsRule>> = Vec::new();
-        if !job.sampling.logit_bias.is_empty() {
-            rules.push(Box::new(Bias(job.sampling.logit_bias.clone())));
-        }
-        if let Some(penalties) = Penalties::new(&job.sampling, &job.prompt) {
-            rules.push(Box::new(penalties));
-        }
-        if limits.min_tokens > 0 {
-            rules.push(Box::new(Minimum { due: limits.min_tokens, ends: ends.clone() }));
-        }
-        if let Some(grammar) = grammar {
-            rules.push(Box::new(grammar));
-        }
-        let max_tokens = limits.max_tokens.min(room);
         let prompt_tokens = job.prompt.len();
         let prompt_scores = match job.logprobs.prompt {
             Some(_) => vec![Scored { token: job.prompt[0], logprob: None, top: Vec::new() }],
@@ -81,17 +52,13 @@ impl Row {
             outlet,
             deadline: job.deadline,
             priority: job.priority,
-            logprobs: job.logprobs,
+            prompt_logprobs: job.logprobs.prompt,
             prompt_tokens,
             prompt_scores,
             comparing,
             cached_tokens: None,
             started: false,
-            drawn: 0,
-            max_tokens,
-            sampling: job.sampling,
-            rules,
-            ends,
+            drawing,
             _permit: job.permit,
         };
         (row, events)
@@ -115,7 +82,7 @@ impl Row {
 
     /// With how many alternatives the prompt is to be scored, until its scores have been sent.
     pub(super) fn wanted_prompt_scores(&self) -> Option<usize> {
-        self.logprobs.prompt.filter(|_| !self.started)
+        self.prompt_logprobs.filter(|_| !self.started)
     }
 
     fn prefix_use(&self) -> PrefixUse {
@@ -161,11 +128,9 @@ impl Row {
     /// Takes the logits behind the last token of each member; whether the row is done.
     pub(super) fn take_logits(&mut self, logits: &[&[f32]]) -> bool {
         self.start();
-        if self.max_tokens == 0 {
-            return self.finish(FinishReason::Length);
-        }
-        match self.draw(logits) {
-            Ok(scored) => self.take_token(scored),
+        let (own, companions) = logits.split_at(1);
+        match self.drawing.draw(own[0], companions) {
+            Ok(draw) => self.take_draw(draw),
             Err(error) => self.fail(error),
         }
     }
@@ -174,46 +139,25 @@ impl Row {
     fn start(&mut self) {
         if !self.started {
             self.started = true;
-            let prompt = self.logprobs.prompt.map(|_| std::mem::take(&mut self.prompt_scores));
+            let prompt = self.prompt_logprobs.map(|_| std::mem::take(&mut self.prompt_scores));
             let cached_tokens = self.cached_tokens.unwrap_or(0).min(self.prompt_tokens);
             let divergence = self.comparing.as_ref().map(Comparing::found);
             self.outlet.push(Event::Started { cached_tokens, prompt, divergence });
         }
     }
 
-    fn draw(&mut self, logits: &[&[f32]]) -> Result<Scored, EngineError> {
-        let (own, companions) = logits.split_at(1);
-        let mut changed = own[0].to_vec();
-        for rule in &mut self.rules {
-            rule.apply(&mut changed, companions)?;
-        }
-        let token = sampler::draw(&mut changed, &self.sampling, self.drawn as u64);
-        if !self.ends.contains(&token) {
-            for rule in &mut self.rules {
-                rule.accept(token)?;
+    fn take_draw(&mut self, Draw { token, finish }: Draw) -> bool {
+        if let Some(token) = token {
+            for member in &mut self.members {
+                member.tokens.push(token.id());
             }
+            self.outlet.push(Event::Token(token));
         }
-        Ok(match self.logprobs.generated {
-            Some(top) => sampler::score(own[0], token, top),
-            None => Scored { token, logprob: None, top: Vec::new() },
-        })
-    }
-
-    fn take_token(&mut self, scored: Scored) -> bool {
-        self.drawn += 1;
-        if self.ends.contains(&scored.token) {
-            return self.finish(FinishReason::Stop);
+        if let Some(reason) = finish {
+            let completion_tokens = self.drawing.drawn();
+            self.outlet.push(Event::Finished { reason, completion_tokens });
         }
-        for member in &mut self.members {
-            member.tokens.push(scored.token);
-        }
-        self.outlet.push(Event::Token(scored));
-        if self.drawn >= self.max_tokens { self.finish(FinishReason::Length) } else { false }
-    }
-
-    fn finish(&mut self, reason: FinishReason) -> bool {
-        self.outlet.push(Event::Finished { reason, completion_tokens: self.drawn });
-        true
+        finish.is_some()
     }
 
     /// Ends the row with an error.

@@ -13,11 +13,12 @@ use tokio::sync::mpsc::Receiver;
 use super::super::outlet::Event;
 use super::super::worker::{Command, Worker};
 use super::Row;
-use crate::{Admission, Grammar, Job, Limits, LocalSettings, Logprobs, Priority, Sampling};
+use crate::{Admission, Drawer, Grammar, Job, Limits, LocalSettings, Logprobs, Priority, Sampling};
 
 /// A worker that is stepped by hand, and what its rows say.
 struct House {
     worker: Worker,
+    drawer: Drawer,
     _commands: Sender<Command>,
 }
 
@@ -26,9 +27,10 @@ fn house(blocks: usize, settings: LocalSettings) -> House {
     let model = Model::open(&folder).expect("the fixture");
     let decoder = model.packed(ServedPrecision::Auto, Arc::new(Pool::new(1))).expect("packs");
     let cache = KvCache::new(decoder.config(), blocks);
+    let drawer = Drawer::new(model.tokenizer(), decoder.config().vocabulary).expect("a drawer");
     let (commands, inbox) = mpsc::channel();
     let worker = Worker::new(decoder, cache, settings, inbox, Arc::default());
-    House { worker, _commands: commands }
+    House { worker, drawer, _commands: commands }
 }
 
 impl House {
@@ -52,7 +54,8 @@ impl House {
             deadline: Instant::now() + Duration::from_secs(600),
             permit: Arc::new(Admission::new(1).admit().expect("free")),
         };
-        let (row, events) = Row::new(job, usize::MAX, &[], None);
+        let drawing = self.drawer.begin(&job, usize::MAX).expect("no grammar");
+        let (row, events) = Row::new(job, drawing);
         self.worker.enqueue(row);
         events
     }
@@ -83,8 +86,8 @@ fn text(length: usize) -> Vec<u32> {
 fn tokens(events: &mut Receiver<Event>) -> Vec<u32> {
     let mut tokens = Vec::new();
     while let Ok(event) = events.try_recv() {
-        if let Event::Token(scored) = event {
-            tokens.push(scored.token);
+        if let Event::Token(drawn) = event {
+            tokens.push(drawn.id());
         }
     }
     tokens
