@@ -146,6 +146,9 @@ pub enum SubmitError {
         /// Why not.
         reason: String,
     },
+    /// The job asks for something that this engine has no means for.
+    #[error("this engine does not support {0}")]
+    Unsupported(String),
     /// The engine is not running.
     #[error("the engine is not running")]
     NotRunning,

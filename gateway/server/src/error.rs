@@ -299,6 +299,7 @@ impl From<SubmitError> for ApiError {
             SubmitError::TooLong { .. } => Code::ContextLengthExceeded,
             SubmitError::Grammar(_) => Code::GrammarRefused,
             SubmitError::Adapter { .. } => Code::AdapterRefused,
+            SubmitError::Unsupported(_) => Code::Invalid("unsupported_parameter"),
             SubmitError::NotRunning => return EngineError::ShuttingDown.into(),
         };
         let param = match error {
@@ -307,6 +308,7 @@ impl From<SubmitError> for ApiError {
             SubmitError::EmptyPrompt
             | SubmitError::UnknownToken(_)
             | SubmitError::TooLong { .. }
+            | SubmitError::Unsupported(_)
             | SubmitError::NotRunning => None,
         };
         Self { param, ..Self::new(code, error.to_string()) }
