@@ -13,16 +13,28 @@ struct Rule {
 
 const HTTP: [&str; 4] = ["actix-web", "actix-http", "hyper", "axum"];
 
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 9] = [
     Rule { name: "model", may_import: &[], never: &["tokio"] },
     Rule { name: "adapters", may_import: &["model"], never: &["tokio"] },
     Rule { name: "gateway-wire", may_import: &[], never: &["tokio", "candle-core", "candle-nn"] },
     Rule { name: "gateway-toxicity", may_import: &[], never: &["tokio"] },
     Rule { name: "gateway-engine", may_import: &["model", "adapters"], never: &[] },
     Rule {
+        name: "gateway-mistralrs",
+        may_import: &["gateway-engine", "adapters", "model"],
+        never: &[],
+    },
+    Rule {
         name: "gateway-server",
-        may_import: &["gateway-wire", "gateway-engine", "gateway-toxicity", "adapters", "model"],
-        never: &["candle-core", "candle-nn"],
+        may_import: &[
+            "gateway-wire",
+            "gateway-engine",
+            "gateway-mistralrs",
+            "gateway-toxicity",
+            "adapters",
+            "model",
+        ],
+        never: &["candle-core", "candle-nn", "mistralrs-core"],
     },
     Rule { name: "unlearn", may_import: &["model", "adapters", "gateway-toxicity"], never: &[] },
     Rule {
@@ -78,6 +90,8 @@ fn forbidden_arrows_are_seen() {
         ("adapters", "gateway-engine"),
         ("gateway-engine", "gateway-wire"),
         ("gateway-server", "candle-core"),
+        ("gateway-server", "mistralrs-core"),
+        ("gateway-engine", "gateway-mistralrs"),
         ("gateway-wire", "tokio"),
         ("unlearn", "gateway-server"),
         ("unlearn", "actix-web"),
