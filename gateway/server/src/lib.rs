@@ -20,6 +20,7 @@ mod generation;
 pub mod keys;
 pub mod local;
 mod metrics;
+mod mistral;
 mod moderation;
 mod observe;
 pub mod reference;

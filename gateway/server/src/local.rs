@@ -1,19 +1,20 @@
-//! What the program serves: a model in the local engine, and adapters from a folder.
+//! What the program serves: a model in an engine of this process, and adapters from a folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use adapters::{BaseModel, Catalogue, CatalogueSettings, Digest, Limits};
 use anyhow::{Context as _, anyhow};
-use gateway_engine::{LocalEngine, LocalSettings};
+use gateway_engine::{Engine, LocalEngine, LocalSettings};
 use gateway_toxicity::{FastScorer, Scorer, encoder};
 use gateway_wire::selection::ScaleBounds;
 use model::source::{FetchError, ModelSource, ModelStore};
 use model::{Model, ServedPrecision};
 
 use crate::gateway::Loaded;
+use crate::mistral;
 use crate::settings::{
-    EngineSettings, ModerationSettings, Precision, Presets, Settings, read_presets,
+    EngineKind, EngineSettings, ModerationSettings, Precision, Presets, Settings, read_presets,
 };
 
 /// Where adapters that come with the sources lie, from their root.
@@ -27,27 +28,50 @@ const PRESETS: &str = "presets.toml";
 /// If the model cannot be had or served, or the adapter folder cannot be used. An adapter that
 /// cannot be loaded is a line in the log.
 pub fn load(settings: &Settings) -> anyhow::Result<Loaded> {
-    let source: ModelSource = settings.model.parse().context("the setting 'model'")?;
-    let path = ModelStore::new(&settings.home).get(&source).map_err(with_hint)?;
-    let model = Model::open(&path).context("the model cannot be opened")?;
-    let base = BaseModel {
-        name: model.name().to_owned(),
-        fingerprint: model.fingerprint().to_owned(),
-        config: model.checkpoint().config().clone(),
-        precision: served(settings.engine.precision),
+    let Prepared { base, start } = match settings.engine.kind {
+        EngineKind::Local => prepare(settings)?,
+        EngineKind::Mistralrs => mistral::prepare(settings)?,
     };
     let root = adapter_root(settings, &base.name)?;
     let presets = open_presets(&root, settings.policy.bounds)?;
     // Each takes a core for half a second or more.
     let (engine, catalogue) = std::thread::scope(|scope| {
         let catalogue = scope.spawn(|| open_catalogue(settings, root, base));
-        let engine = LocalEngine::start(model, &engine_settings(settings.engine));
+        let engine = start();
         (engine, catalogue.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     let (engine, catalogue) = (engine?, catalogue?);
     let scorer = open_scorer(&settings.moderation).context("the scorer cannot be used")?;
     tracing::info!(version = scorer.version(), "scorer loaded");
-    Ok(Loaded { engine: Arc::new(engine), catalogue: Arc::new(catalogue), presets, scorer })
+    Ok(Loaded { engine, catalogue: Arc::new(catalogue), presets, scorer })
+}
+
+/// A model that was opened, and the engine that is to run it.
+pub(crate) struct Prepared {
+    /// What adapters must fit.
+    pub(crate) base: BaseModel,
+    pub(crate) start: Box<dyn FnOnce() -> anyhow::Result<Arc<dyn Engine>>>,
+}
+
+fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
+    let model = Model::open(&fetch(settings)?).context("the model cannot be opened")?;
+    let base = BaseModel {
+        name: model.name().to_owned(),
+        fingerprint: model.fingerprint().to_owned(),
+        config: model.checkpoint().config().clone(),
+        precision: served(settings.engine.precision),
+    };
+    let settings = engine_settings(settings.engine);
+    let start = Box::new(move || -> anyhow::Result<Arc<dyn Engine>> {
+        Ok(Arc::new(LocalEngine::start(model, &settings)?))
+    });
+    Ok(Prepared { base, start })
+}
+
+/// The model's file or folder, fetched if it is not there yet.
+pub(crate) fn fetch(settings: &Settings) -> anyhow::Result<PathBuf> {
+    let source: ModelSource = settings.model.parse().context("the setting 'model'")?;
+    ModelStore::new(&settings.home).get(&source).map_err(with_hint)
 }
 
 /// The presets that come with a folder of adapters, if any do.
@@ -88,7 +112,7 @@ fn engine_settings(settings: EngineSettings) -> LocalSettings {
     }
 }
 
-const fn served(precision: Precision) -> ServedPrecision {
+pub(crate) const fn served(precision: Precision) -> ServedPrecision {
     match precision {
         Precision::Auto => ServedPrecision::Auto,
         Precision::F32 => ServedPrecision::F32,

@@ -72,9 +72,10 @@ pub enum TlsSettings {
     On { certificate: PathBuf, key: PathBuf },
 }
 
-/// How the local engine uses the machine.
+/// Which engine computes, and how it uses the machine.
 #[derive(Debug, Clone, Copy)]
 pub struct EngineSettings {
+    pub kind: EngineKind,
     /// `None` uses all cores.
     pub threads: Option<usize>,
     pub sequences: usize,
@@ -82,9 +83,20 @@ pub struct EngineSettings {
     /// `None` is what the model was trained for.
     pub context_tokens: Option<usize>,
     pub precision: Precision,
+    /// Memory for merged models, of an engine that has them.
+    pub variants_bytes: u64,
 }
 
-/// How the local engine holds weights.
+/// What computes tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineKind {
+    /// Our own decoder.
+    Local,
+    /// mistral.rs, if the program was built with it.
+    Mistralrs,
+}
+
+/// How an engine holds weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     Auto,
@@ -244,13 +256,17 @@ impl Settings {
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 fn read_engine(reader: &mut Reader) -> EngineSettings {
+    const KINDS: [(&str, EngineKind); 2] =
+        [("local", EngineKind::Local), ("mistralrs", EngineKind::Mistralrs)];
     EngineSettings {
+        kind: reader.one_of("engine.kind", &KINDS),
         threads: reader.optional_count("engine.threads", 1..=1_024),
         sequences: reader.count("engine.sequences", 1..=4_096),
         kv_bytes: reader.count("engine.kv_bytes", 1..=1 << 40),
         context_tokens: reader.optional_count("engine.context_tokens", 2..=1 << 24),
         precision: reader
             .one_of("engine.precision", &[("auto", Precision::Auto), ("f32", Precision::F32)]),
+        variants_bytes: reader.count("engine.variants_bytes", 0..=1 << 40) as u64,
     }
 }
 

@@ -10,8 +10,9 @@ use crate::settings::{LogFormat, LogSettings, Settings};
 /// # Errors
 /// If a logger was installed before, or the level is none.
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
-    // actix's own lines about workers and signals are ours to write.
-    let directives = format!("{},actix_server=warn,actix_http=warn", settings.level);
+    // actix's own lines about workers and signals are ours to write; mistral.rs writes paths.
+    let directives =
+        format!("{},actix_server=warn,actix_http=warn,mistralrs_core=warn", settings.level);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(directives)?)
         .with_span_events(FmtSpan::NONE)

@@ -16,7 +16,7 @@ const fn key(name: &'static str, default: &'static str, help: &'static str) -> K
 }
 
 /// All settings but the presets, which only the file can hold.
-pub const KEYS: [Key; 39] = [
+pub const KEYS: [Key; 41] = [
     key("listen", "127.0.0.1:8080", "Address of the API; port 0 picks one"),
     key("ops_listen", "127.0.0.1:8081", "Address of metrics and probes; port 0 picks one"),
     key(
@@ -51,11 +51,17 @@ pub const KEYS: [Key; 39] = [
         "",
         "Origins whose pages may use the API, such as https://a.example,https://b.example, or *; none if not set",
     ),
+    key("engine.kind", "local", "What computes: local, or mistralrs if it was built in"),
     key("engine.threads", "", "Threads that compute; all cores if not set"),
     key("engine.sequences", "32", "Sequences that generate at the same time; others wait"),
     key("engine.kv_bytes", "536870912", "Memory for keys and values of sequences"),
     key("engine.context_tokens", "", "Longest prompt plus answer; the model's own if not set"),
     key("engine.precision", "auto", "How weights are held: auto (as in the file) or f32"),
+    key(
+        "engine.variants_bytes",
+        "2147483648",
+        "Memory for merged models, with engine.kind mistralrs",
+    ),
     key("limits.body_bytes", "2097152", "Longest request body"),
     key("limits.body_seconds", "30", "Longest time that a request body may take to come"),
     key("limits.requests", "256", "Requests that may wait or run at a time"),
