@@ -107,7 +107,11 @@ fn short(key: Digest) -> String {
     key.as_bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Bytes that a loaded variant's weights hold.
+/// What mistral.rs holds for each token of the vocabulary beside the weights: tokenizers, and a trie
+/// of the tokens. Measured: 50 to 95 MB for 49,152 tokens.
+const TOKEN_BYTES: u64 = 2_048;
+
+/// Bytes that a loaded variant holds.
 ///
 /// Linear layers are held in f32, or as Q8_0, which takes 34 bytes for 32 weights; the embedding
 /// is always held in f32, and a head that is the embedding is a matrix of its own in Q8_0.
@@ -116,8 +120,9 @@ pub(crate) fn bytes(config: &Config, has_head: bool, precision: ServedPrecision)
     let layer: u64 = Projection::ALL.iter().map(|p| matrix(config.shape(*p))).sum();
     let (linear, embedding) =
         (layer * config.layers as u64, matrix((config.hidden, config.vocabulary)));
-    match precision {
+    let weights = match precision {
         ServedPrecision::F32 => 4 * (linear + embedding + if has_head { embedding } else { 0 }),
         ServedPrecision::Auto => (linear + embedding) * 34 / 32 + 4 * embedding,
-    }
+    };
+    weights + TOKEN_BYTES * config.vocabulary as u64
 }
