@@ -89,6 +89,15 @@ pub enum EngineError {
     /// The grammar could not go on; the message does not quote the text.
     #[error("the grammar failed: {0}")]
     Grammar(String),
+    /// No server can take the job now.
+    #[error("no server can take the request: {0}")]
+    Unavailable(String),
+    /// A server did not do its part.
+    #[error("an upstream server failed: {0}")]
+    Upstream(String),
+    /// A server holds the job itself for faulty.
+    #[error("an upstream server refuses the request: {0}")]
+    Refused(String),
     /// The engine is at fault.
     #[error("the engine failed: {0}")]
     Internal(String),

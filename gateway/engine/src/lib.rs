@@ -18,6 +18,8 @@ mod sampler;
 #[cfg(feature = "scripted")]
 pub mod scripted;
 mod text;
+#[cfg(feature = "upstream")]
+pub mod upstream;
 
 pub use admission::{Admission, Permit, QueueFull};
 pub use answer::Answer;
@@ -146,6 +148,14 @@ pub enum SubmitError {
         /// Why not.
         reason: String,
     },
+    /// The adapters' ranks come to more than the engine takes.
+    #[error("the adapters have rank {total} together, and the engine takes {limit}")]
+    Rank {
+        /// The sum of their ranks.
+        total: usize,
+        /// What the engine takes.
+        limit: usize,
+    },
     /// The job asks for something that this engine has no means for.
     #[error("this engine does not support {0}")]
     Unsupported(String),
@@ -179,6 +189,27 @@ pub struct Status {
     pub running_adapters: Vec<String>,
     /// Names of adapters in waiting foreground jobs, each once, sorted.
     pub waiting_adapters: Vec<String>,
+    /// The servers that generate, if others do.
+    pub upstreams: Vec<UpstreamStatus>,
+}
+
+/// A server that generates for the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UpstreamStatus {
+    /// Its host and port.
+    pub server: String,
+    /// Whether jobs are sent there: its last health check was good and its breaker is closed.
+    pub available: bool,
+    /// Jobs that are there now.
+    pub outstanding: usize,
+    /// Jobs that were sent there, each time counted.
+    pub requests: u64,
+    /// Those that were not answered, or not to their end, by reason.
+    pub faults: Vec<(&'static str, u64)>,
+    /// Composed adapters that this gateway has loaded there.
+    pub adapters: usize,
+    /// Placements of adapters by outcome.
+    pub placements: Vec<(&'static str, u64)>,
 }
 
 /// Whether an engine can generate.

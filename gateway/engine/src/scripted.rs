@@ -10,6 +10,7 @@ mod schema;
 mod script;
 #[cfg(test)]
 mod tests;
+pub mod upstream;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -53,12 +53,15 @@ pub enum Code {
     Internal,
     NotReady,
     ShuttingDown,
+    UpstreamRefused,
+    UpstreamFailed,
+    UpstreamUnavailable,
     DeadlineExceeded,
 }
 
 impl Code {
     /// All codes but those of parameters, with what they mean.
-    pub const ALL: [(Self, &str); 23] = [
+    pub const ALL: [(Self, &str); 26] = [
         (Self::ContextLengthExceeded, "Prompt and answer do not fit the model's context."),
         (Self::InvalidApiKey, "There is no API key, or it is not known, or it has expired."),
         (Self::InsufficientScope, "The API key is not good for this path."),
@@ -87,6 +90,9 @@ impl Code {
         (Self::Internal, "The gateway failed; the log has the cause under the request's id."),
         (Self::NotReady, "The model is still being loaded; try again later."),
         (Self::ShuttingDown, "The gateway is shutting down; try elsewhere."),
+        (Self::UpstreamRefused, "The server that generates holds the request for faulty."),
+        (Self::UpstreamFailed, "The server that generates failed; the log has the cause."),
+        (Self::UpstreamUnavailable, "No server that generates can be reached; try again later."),
         (Self::DeadlineExceeded, "The request took longer than it may."),
     ];
 }
@@ -141,6 +147,9 @@ impl Code {
             Self::Internal => (500, SERVER, "internal_error"),
             Self::NotReady => (503, SERVER, "not_ready"),
             Self::ShuttingDown => (503, SERVER, "shutting_down"),
+            Self::UpstreamRefused => (400, INVALID, "upstream_refused"),
+            Self::UpstreamFailed => (502, SERVER, "upstream_failed"),
+            Self::UpstreamUnavailable => (503, SERVER, "upstream_unavailable"),
             Self::DeadlineExceeded => (504, SERVER, "deadline_exceeded"),
         };
         Row { status, kind, slug }
@@ -299,12 +308,13 @@ impl From<SubmitError> for ApiError {
             SubmitError::TooLong { .. } => Code::ContextLengthExceeded,
             SubmitError::Grammar(_) => Code::GrammarRefused,
             SubmitError::Adapter { .. } => Code::AdapterRefused,
+            SubmitError::Rank { .. } => Code::Invalid("invalid_value"),
             SubmitError::Unsupported(_) => Code::Invalid("unsupported_parameter"),
             SubmitError::NotRunning => return EngineError::ShuttingDown.into(),
         };
         let param = match error {
             SubmitError::Grammar(_) => Some("response_format".to_owned()),
-            SubmitError::Adapter { .. } => Some("adapters".to_owned()),
+            SubmitError::Adapter { .. } | SubmitError::Rank { .. } => Some("adapters".to_owned()),
             SubmitError::EmptyPrompt
             | SubmitError::UnknownToken(_)
             | SubmitError::TooLong { .. }
@@ -324,6 +334,15 @@ impl From<EngineError> for ApiError {
             EngineError::ShuttingDown => {
                 Self::new(Code::ShuttingDown, "the gateway is shutting down")
             }
+            EngineError::Refused(_) => Self::new(Code::UpstreamRefused, error.to_string()),
+            EngineError::Unavailable(_) => Self {
+                cause: Some(error.into()),
+                ..Self::new(Code::UpstreamUnavailable, "no server can take the request now")
+            },
+            EngineError::Upstream(_) => Self {
+                cause: Some(error.into()),
+                ..Self::new(Code::UpstreamFailed, "the server that generates failed")
+            },
             EngineError::Grammar(_) | EngineError::Internal(_) => Self::internal(error),
         }
     }

@@ -95,6 +95,18 @@ family::metrics! {
         prefix_hits: IntCounter("lethe_prefix_cache_hits_tokens_total", []),
         /// Sequences that lost their blocks to older ones and were computed again.
         preemptions: IntCounter("lethe_preemptions_total", []),
+        /// Whether an upstream server is sent requests: 1, or 0 if it is unwell or keeps failing.
+        upstream_available: IntGaugeVec("lethe_upstream_available", ["server"]),
+        /// Sequences that an upstream server generates now.
+        upstream_outstanding: IntGaugeVec("lethe_upstream_outstanding", ["server"]),
+        /// Sequences sent to an upstream server, each attempt counted.
+        upstream_requests: IntCounterVec("lethe_upstream_requests_total", ["server"]),
+        /// Attempts that an upstream server did not answer, or not to the end.
+        upstream_faults: IntCounterVec("lethe_upstream_faults_total", ["server", "reason"]),
+        /// Composed adapters that this gateway has loaded at an upstream server.
+        upstream_adapters: IntGaugeVec("lethe_upstream_adapters", ["server"]),
+        /// Adapters loaded at, evicted from and refused by an upstream server.
+        upstream_placements: IntCounterVec("lethe_upstream_placements_total", ["server", "outcome"]),
         /// Requests that used an adapter.
         adapter_requests: IntCounterVec("lethe_adapter_requests_total", ["adapter"]),
         /// Tokens generated with an adapter.

@@ -230,6 +230,7 @@ impl Worker {
             preemptions: self.preemptions,
             running_adapters: names(&mut running.iter()),
             waiting_adapters: names(&mut self.waiting.range(..behind)),
+            upstreams: Vec::new(),
         };
     }
 }

@@ -1,7 +1,7 @@
 //! Values that are read when Prometheus asks.
 
 use adapters::Catalogue;
-use gateway_engine::{Engine, Status};
+use gateway_engine::{Engine, Status, UpstreamStatus};
 use prometheus::IntCounter;
 
 use super::Metrics;
@@ -24,6 +24,23 @@ impl Metrics {
         raise(&self.prefix_queries, status.prefix_queries_tokens);
         raise(&self.prefix_hits, status.prefix_hits_tokens);
         raise(&self.preemptions, status.preemptions);
+        status.upstreams.iter().for_each(|upstream| self.refresh_upstream(upstream));
+    }
+
+    fn refresh_upstream(&self, upstream: &UpstreamStatus) {
+        let labels = [upstream.server.as_str()];
+        self.upstream_available.with_label_values(&labels).set(i64::from(upstream.available));
+        self.upstream_outstanding.with_label_values(&labels).set(signed(upstream.outstanding));
+        self.upstream_adapters.with_label_values(&labels).set(signed(upstream.adapters));
+        raise(&self.upstream_requests.with_label_values(&labels), upstream.requests);
+        for (metric, counts) in [
+            (&self.upstream_faults, &upstream.faults),
+            (&self.upstream_placements, &upstream.placements),
+        ] {
+            for (word, total) in counts {
+                raise(&metric.with_label_values(&[labels[0], word]), *total);
+            }
+        }
     }
 
     fn refresh_catalogue(&self, catalogue: &Catalogue) {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gateway_engine::{Admission, Divergence, Engine, EngineError, Generation, Job, Permit};
+use gateway_engine::{
+    Admission, Divergence, Engine, EngineError, Generation, Job, Permit, SubmitError,
+};
 use tokio::sync::mpsc::Receiver;
 
 use super::Outcome;
@@ -89,22 +91,36 @@ impl Worker {
         if tokens.is_empty() {
             return Ok(None);
         }
-        Ok(self.ask(case.original.along(tokens, deadline, permit)).await?.divergence)
+        let job = case.original.along(tokens, deadline, permit);
+        match self.engine.submit(job) {
+            Ok(generation) => Ok(read(generation).await?.divergence),
+            // Engines that see no distributions have the other numbers all the same.
+            Err(SubmitError::Unsupported(_)) => Ok(None),
+            Err(_) => Err(Outcome::Failed),
+        }
     }
 
     async fn ask(&self, job: Job) -> Result<Reply, Outcome> {
         let generation = self.engine.submit(job).map_err(|_| Outcome::Failed)?;
-        collect(generation).await.map_err(|error| match error {
-            EngineError::Deadline => Outcome::Expired,
-            EngineError::ShuttingDown => Outcome::Dropped,
-            EngineError::Grammar(_) | EngineError::Internal(_) => Outcome::Failed,
-        })
+        read(generation).await
     }
 
     async fn judge(&self, answer: Answer) -> Result<Judged, Outcome> {
         let scores = self.moderation.scores(&answer.text).await.map_err(|_| Outcome::Failed)?;
         Ok(Judged { answer, scores })
     }
+}
+
+async fn read(generation: Generation) -> Result<Reply, Outcome> {
+    collect(generation).await.map_err(|error| match error {
+        EngineError::Deadline => Outcome::Expired,
+        EngineError::ShuttingDown => Outcome::Dropped,
+        EngineError::Grammar(_)
+        | EngineError::Unavailable(_)
+        | EngineError::Upstream(_)
+        | EngineError::Refused(_)
+        | EngineError::Internal(_) => Outcome::Failed,
+    })
 }
 
 async fn collect(mut generation: Generation) -> Result<Reply, EngineError> {
