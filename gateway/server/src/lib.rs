@@ -33,6 +33,7 @@ pub mod shutdown;
 pub mod startup;
 pub mod telemetry;
 pub mod tls;
+mod upstream;
 mod watch;
 
 pub use error::{ApiError, Code, INVALID_CODES};

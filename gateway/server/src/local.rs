@@ -1,4 +1,4 @@
-//! What the program serves: a model in an engine of this process, and adapters from a folder.
+//! What the program serves: a model in an engine, adapters from a folder, and a scorer.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use model::source::{FetchError, ModelSource, ModelStore};
 use model::{Model, ServedPrecision};
 
 use crate::gateway::Loaded;
-use crate::mistral;
 use crate::settings::{
     EngineKind, EngineSettings, ModerationSettings, Precision, Presets, Settings, read_presets,
 };
+use crate::{mistral, upstream};
 
 /// Where adapters that come with the sources lie, from their root.
 const SHIPPED: &str = "adapters/shipped";
@@ -30,6 +30,7 @@ const PRESETS: &str = "presets.toml";
 pub fn load(settings: &Settings) -> anyhow::Result<Loaded> {
     let Prepared { base, start } = match settings.engine.kind {
         EngineKind::Local => prepare(settings)?,
+        EngineKind::Upstream => upstream::prepare(settings)?,
         EngineKind::Mistralrs => mistral::prepare(settings)?,
     };
     let root = adapter_root(settings, &base.name)?;

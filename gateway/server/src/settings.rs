@@ -10,6 +10,7 @@ mod origins;
 mod presets;
 mod reader;
 mod subcommands;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,8 +26,10 @@ pub use origins::Origins;
 pub use presets::Presets;
 pub(crate) use presets::read_presets;
 pub use reader::{Effective, Source};
+pub use upstream::Upstream;
 
 use reader::Reader;
+use upstream::read_upstream;
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -42,6 +45,7 @@ pub struct Settings {
     /// Whose pages may use the API.
     pub origins: Origins,
     pub engine: EngineSettings,
+    pub upstream: Upstream,
     pub limits: Limits,
     pub stream: StreamSettings,
     pub shutdown: ShutdownSettings,
@@ -92,6 +96,8 @@ pub struct EngineSettings {
 pub enum EngineKind {
     /// Our own decoder.
     Local,
+    /// Other servers.
+    Upstream,
     /// mistral.rs, if the program was built with it.
     Mistralrs,
 }
@@ -204,6 +210,7 @@ impl Settings {
             tls: read_tls(&mut reader),
             origins: reader.origins("cors.origins"),
             engine: read_engine(&mut reader),
+            upstream: read_upstream(&mut reader),
             limits: Limits {
                 body_bytes: reader.count("limits.body_bytes", 1..=1 << 30),
                 body: reader.seconds("limits.body_seconds"),
@@ -234,6 +241,9 @@ impl Settings {
             effective: Vec::new(),
         };
         settings.check_exposure(&mut reader);
+        if settings.engine.kind == EngineKind::Upstream && settings.upstream.servers.is_empty() {
+            reader.fault("upstream.servers", "engine.kind is upstream, which needs one");
+        }
         let effective = reader.finish()?;
         Ok(Self { effective, ..settings })
     }
@@ -256,8 +266,11 @@ impl Settings {
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 fn read_engine(reader: &mut Reader) -> EngineSettings {
-    const KINDS: [(&str, EngineKind); 2] =
-        [("local", EngineKind::Local), ("mistralrs", EngineKind::Mistralrs)];
+    const KINDS: [(&str, EngineKind); 3] = [
+        ("local", EngineKind::Local),
+        ("upstream", EngineKind::Upstream),
+        ("mistralrs", EngineKind::Mistralrs),
+    ];
     EngineSettings {
         kind: reader.one_of("engine.kind", &KINDS),
         threads: reader.optional_count("engine.threads", 1..=1_024),

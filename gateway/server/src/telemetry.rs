@@ -29,7 +29,16 @@ pub fn log_settings(settings: &Settings) {
     for setting in &settings.effective {
         let value = match setting.name {
             // Paths of this machine are nobody's business who reads the log elsewhere.
-            "keys.file" | "tls.certificate" | "tls.key" if !setting.value.is_empty() => "(a path)",
+            "keys.file"
+            | "tls.certificate"
+            | "tls.key"
+            | "upstream.key_file"
+            | "upstream.adapters"
+            | "upstream.adapters_there"
+                if !setting.value.is_empty() =>
+            {
+                "(a path)"
+            }
             "home" | "adapters" | "model" if setting.value.starts_with('/') => "(a path)",
             _ => setting.value.as_str(),
         };

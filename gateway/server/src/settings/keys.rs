@@ -16,7 +16,7 @@ const fn key(name: &'static str, default: &'static str, help: &'static str) -> K
 }
 
 /// All settings but the presets, which only the file can hold.
-pub const KEYS: [Key; 41] = [
+pub const KEYS: &[Key] = &[
     key("listen", "127.0.0.1:8080", "Address of the API; port 0 picks one"),
     key("ops_listen", "127.0.0.1:8081", "Address of metrics and probes; port 0 picks one"),
     key(
@@ -51,7 +51,11 @@ pub const KEYS: [Key; 41] = [
         "",
         "Origins whose pages may use the API, such as https://a.example,https://b.example, or *; none if not set",
     ),
-    key("engine.kind", "local", "What computes: local, or mistralrs if it was built in"),
+    key(
+        "engine.kind",
+        "local",
+        "What computes: local, upstream (other servers), or mistralrs if it was built in",
+    ),
     key("engine.threads", "", "Threads that compute; all cores if not set"),
     key("engine.sequences", "32", "Sequences that generate at the same time; others wait"),
     key("engine.kv_bytes", "536870912", "Memory for keys and values of sequences"),
@@ -62,6 +66,32 @@ pub const KEYS: [Key; 41] = [
         "2147483648",
         "Memory for merged models, with engine.kind mistralrs",
     ),
+    key(
+        "upstream.servers",
+        "",
+        "The servers, such as http://a:8000,http://b:8000=2; the number is a weight",
+    ),
+    key("upstream.dialect", "vllm", "What they understand: vllm, llama or openai"),
+    key("upstream.model", "", "What they call the base model; its name here if not set"),
+    key("upstream.key_file", "", "File with the key that they ask for"),
+    key(
+        "upstream.adapters",
+        "",
+        "Folder that they see too, for composed adapters; HOME/upstream if not set",
+    ),
+    key("upstream.adapters_there", "", "Where that folder is for them; as here if not set"),
+    key(
+        "upstream.max_adapters",
+        "8",
+        "Composed adapters that each may have loaded for this gateway",
+    ),
+    key("upstream.max_rank", "16", "Highest rank that they take"),
+    key("upstream.attempts", "5", "How often a request may be sent before its first token"),
+    key("upstream.connect_seconds", "2", "Longest time to connect"),
+    key("upstream.first_token_seconds", "120", "Longest time from a request to its first token"),
+    key("upstream.idle_seconds", "30", "Longest time between two tokens"),
+    key("upstream.placement_seconds", "60", "Longest time to load an adapter"),
+    key("upstream.probe_seconds", "2", "Time between health checks"),
     key("limits.body_bytes", "2097152", "Longest request body"),
     key("limits.body_seconds", "30", "Longest time that a request body may take to come"),
     key("limits.requests", "256", "Requests that may wait or run at a time"),

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gateway_engine::upstream::Server;
 use gateway_toxicity::Category;
 use gateway_wire::Selection;
 use gateway_wire::selection::ScaleBounds;
@@ -189,6 +190,17 @@ impl Reader {
     pub(super) fn origins(&mut self, name: &'static str) -> Origins {
         let what = "* or origins such as https://a.example,http://localhost:3000";
         self.parse(name, what, Origins::None, Origins::parse)
+    }
+
+    /// Servers, each with a weight if it has one.
+    pub(super) fn servers(&mut self, name: &'static str) -> Vec<Server> {
+        let text = self.text(name);
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let servers: Result<Vec<Server>, _> = items.map(str::parse).collect();
+        servers.unwrap_or_else(|error| {
+            self.fault(name, &error.to_string());
+            Vec::new()
+        })
     }
 
     /// Scores of categories.

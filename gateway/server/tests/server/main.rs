@@ -24,3 +24,4 @@ mod shadow;
 mod shutdown;
 mod stream;
 mod tls;
+mod upstream;
