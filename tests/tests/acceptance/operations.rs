@@ -82,6 +82,15 @@ fn guarded_page() -> String {
     reply.text().to_owned()
 }
 
+/// The metrics of a gateway before a server that is not there.
+fn fleet_page() -> String {
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr();
+    let server = format!("http://{}", nowhere.expect("an address"));
+    let house = House::with_settings(&[("engine.kind", "upstream"), ("upstream.servers", &server)]);
+    house.post(CHAT, chat(json!({})));
+    house.ops("/metrics").text().to_owned()
+}
+
 /// The names of a page's metrics, and those of their series where they differ.
 fn names(page: &str) -> impl Iterator<Item = &str> {
     page.lines().filter_map(|line| line.trim_start_matches("# TYPE ").split(['{', ' ']).next())
@@ -94,8 +103,8 @@ fn every_metric_that_is_shown_or_alerted_on_is_one_that_the_gateway_has() {
         values(&texts["deploy/prometheus/recording.yaml"], "record").collect();
     let house = used();
     let [own, vllm] = ["/metrics", "/metrics/vllm"].map(|path| house.ops(path).text().to_owned());
-    let guarded = guarded_page();
-    let pages = names(&own).chain(names(&vllm)).chain(names(&guarded));
+    let (guarded, fleet) = (guarded_page(), fleet_page());
+    let pages = [&own, &vllm, &guarded, &fleet].into_iter().flat_map(|page| names(page));
     let exposed: BTreeSet<&str> = pages.collect();
     let mut seen = 0;
     for (path, text) in &texts {

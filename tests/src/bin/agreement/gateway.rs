@@ -50,7 +50,7 @@ impl Gateway {
 
     /// What this gateway can score.
     pub(crate) fn scoring(&self) -> anyhow::Result<Scoring> {
-        let (status, _) = self.ask(&self.question(TEXTS[0], Scoring::Prompts), "")?;
+        let (status, _) = self.ask(self.question(TEXTS[0], Scoring::Prompts), "")?;
         Ok(if status == 200 { Scoring::Prompts } else { Scoring::Continuations })
     }
 
@@ -58,7 +58,7 @@ impl Gateway {
     pub(crate) fn scores(&self, set: &str, scoring: Scoring) -> anyhow::Result<Scores> {
         let mut scores = Scores::new();
         for (index, text) in TEXTS.iter().enumerate() {
-            let (status, reply) = self.ask(&self.question(text, scoring), set)?;
+            let (status, reply) = self.ask(self.question(text, scoring), set)?;
             ensure!(status == 200, "the answer is {status}: {}", reply["error"]["message"]);
             let logprobs = &reply["choices"][0]["logprobs"];
             match scoring {
@@ -81,12 +81,16 @@ impl Gateway {
         })
     }
 
-    fn ask(&self, body: &Value, set: &str) -> anyhow::Result<(u16, Value)> {
+    fn ask(&self, mut body: Value, set: &str) -> anyhow::Result<(u16, Value)> {
         let url = format!("{}/v1/completions", self.root);
-        let call = self.agent.post(url).header("Content-Type", "application/json");
-        // No adapters, whatever the gateway's default is.
-        let adapters = if set.is_empty() { "none" } else { set };
-        let mut reply = call.header("x-lethe-adapters", adapters).send(body.to_string())?;
+        let mut call = self.agent.post(url).header("Content-Type", "application/json");
+        if set.is_empty() {
+            // None, whatever the gateway's default is.
+            body["adapters"] = json!([]);
+        } else {
+            call = call.header("x-lethe-adapters", set);
+        }
+        let mut reply = call.send(body.to_string())?;
         let status = reply.status().as_u16();
         Ok((status, serde_json::from_slice(&reply.body_mut().read_to_vec()?)?))
     }
