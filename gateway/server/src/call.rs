@@ -1,10 +1,8 @@
 //! What a handler knows of a request beside its body.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::future::{Ready, ready};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
@@ -15,7 +13,8 @@ use gateway_wire::selection::{self, Selection};
 
 use crate::disconnect::Disconnect;
 use crate::error::{ApiError, Code};
-use crate::keys::{Caller, Infer, Reservation, Standing};
+use crate::keys::{Caller, Infer, Reservation};
+use crate::note::Note;
 use crate::{chance, clock};
 
 /// The header with a request's id.
@@ -27,16 +26,6 @@ const MAX_ID_BYTES: usize = 128;
 /// A request's id: the client's, if it is a sane one.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(Rc<str>);
-
-/// What the log, the metrics and the reply's headers are told of a request once it is known.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Note(Rc<RefCell<Noted>>);
-
-#[derive(Debug, Default)]
-struct Noted {
-    adapters: Option<Arc<str>>,
-    standings: Vec<Standing>,
-}
 
 /// A request beside its body, of somebody who may ask for answers.
 pub(crate) struct Call {
@@ -72,23 +61,6 @@ impl fmt::Display for RequestId {
     }
 }
 
-impl Note {
-    /// The label of the adapter set; empty for routes that have none.
-    pub(crate) fn adapters(&self) -> Arc<str> {
-        self.0.borrow().adapters.clone().unwrap_or_default()
-    }
-
-    /// How the caller's key stands with its limits, as far as they were looked at.
-    pub(crate) fn standings(&self) -> Vec<Standing> {
-        self.0.borrow().standings.clone()
-    }
-
-    /// Tells the reply how the caller's key stands.
-    pub(crate) fn stand(&self, standing: Option<Standing>) {
-        self.0.borrow_mut().standings.extend(standing);
-    }
-}
-
 impl Call {
     /// Waits for `work`, unless the client goes away before or the request has taken `limit`.
     ///
@@ -117,10 +89,9 @@ impl Call {
         self.caller.reserve(tokens, &self.note)
     }
 
-    /// Tells the log and the metrics which adapters apply.
-    pub(crate) fn note(&self, model: &str, adapters: &Arc<str>) {
-        tracing::Span::current().record("model", model).record("adapters", &**adapters);
-        self.note.0.borrow_mut().adapters = Some(Arc::clone(adapters));
+    /// What is told of the request at its end.
+    pub(crate) const fn note(&self) -> &Note {
+        &self.note
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) fn resolve(
     }
     let vector = lease(&mix, &served.catalogue, chosen.param)?;
     let label = gateway.sets.label(&vector.set_name());
-    call.note(&served.engine.model().name, &label);
+    call.note().choose(&served.engine.model().name, &label);
     Ok(Choice { applied: applied(&vector), header: mix.header(), label, vector })
 }
 

@@ -56,12 +56,13 @@ pub enum Code {
     UpstreamRefused,
     UpstreamFailed,
     UpstreamUnavailable,
+    AuditUnavailable,
     DeadlineExceeded,
 }
 
 impl Code {
     /// All codes but those of parameters, with what they mean.
-    pub const ALL: [(Self, &str); 26] = [
+    pub const ALL: [(Self, &str); 27] = [
         (Self::ContextLengthExceeded, "Prompt and answer do not fit the model's context."),
         (Self::InvalidApiKey, "There is no API key, or it is not known, or it has expired."),
         (Self::InsufficientScope, "The API key is not good for this path."),
@@ -93,6 +94,7 @@ impl Code {
         (Self::UpstreamRefused, "The server that generates holds the request for faulty."),
         (Self::UpstreamFailed, "The server that generates failed; the log has the cause."),
         (Self::UpstreamUnavailable, "No server that generates can be reached; try again later."),
+        (Self::AuditUnavailable, "Requests cannot be recorded in the audit log, and must be."),
         (Self::DeadlineExceeded, "The request took longer than it may."),
     ];
 }
@@ -150,6 +152,7 @@ impl Code {
             Self::UpstreamRefused => (400, INVALID, "upstream_refused"),
             Self::UpstreamFailed => (502, SERVER, "upstream_failed"),
             Self::UpstreamUnavailable => (503, SERVER, "upstream_unavailable"),
+            Self::AuditUnavailable => (503, SERVER, "audit_unavailable"),
             Self::DeadlineExceeded => (504, SERVER, "deadline_exceeded"),
         };
         Row { status, kind, slug }
@@ -159,6 +162,18 @@ impl Code {
     #[must_use]
     pub fn status(self) -> StatusCode {
         StatusCode::from_u16(self.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Whether it is about what the caller's key opens.
+    pub(crate) const fn is_of_key(self) -> bool {
+        matches!(
+            self,
+            Self::InvalidApiKey
+                | Self::InsufficientScope
+                | Self::AdapterNotAllowed
+                | Self::RequestsLimited
+                | Self::TokensLimited
+        )
     }
 
     /// OpenAI's name of the family.

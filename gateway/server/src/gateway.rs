@@ -9,6 +9,7 @@ use gateway_toxicity::Scorer;
 use prometheus::Registry;
 use tokio::sync::watch;
 
+use crate::audit::{self, Audit, Event};
 use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::keys::Guard;
@@ -33,6 +34,7 @@ pub struct Loaded {
 #[derive(Debug)]
 pub struct Gateway {
     pub(crate) guard: Guard,
+    pub(crate) audit: Audit,
     pub(crate) limits: Limits,
     pub(crate) stream: StreamSettings,
     pub(crate) policy: Policy,
@@ -76,20 +78,18 @@ impl Gateway {
     /// A gateway that serves nothing yet, and nobody whom `guard` does not know.
     ///
     /// # Errors
-    /// If metrics collide in `registry`.
-    pub fn new(
-        settings: &Settings,
-        guard: Guard,
-        registry: Registry,
-    ) -> Result<Self, prometheus::Error> {
+    /// If metrics collide in `registry`, or the audit log cannot be written.
+    pub fn new(settings: &Settings, guard: Guard, registry: Registry) -> anyhow::Result<Self> {
+        let metrics = Metrics::new(&registry)?;
         Ok(Self {
             guard,
+            audit: Audit::start(&settings.audit, &metrics)?,
             limits: settings.limits,
             stream: settings.stream,
             policy: settings.policy.clone(),
             moderation: settings.moderation.clone(),
             shadow: settings.shadow,
-            metrics: Metrics::new(&registry)?,
+            metrics,
             registry,
             sets: SetLabels::new(settings.adapter_sets),
             admission: Admission::new(settings.limits.requests),
@@ -104,13 +104,15 @@ impl Gateway {
     /// If the settings ask for more moderation than what is loaded can do, or there can be no
     /// thread for it or for shadow runs.
     pub fn serve(&self, loaded: Loaded) -> Result<(), ModerationError> {
-        let moderation = Moderation::start(&self.moderation, loaded.scorer, &self.metrics)?;
+        let moderation =
+            Moderation::start(&self.moderation, loaded.scorer, &self.metrics, self.audit.is_on())?;
         let moderation = Arc::new(moderation);
         let Loaded { engine, catalogue, mut presets, .. } = loaded;
         presets.extend(self.policy.presets.clone());
         let presets = Arc::new(presets);
         let since = clock::since_epoch().as_secs();
         let shadow = Shadow::start(self.shadow, &engine, &moderation, &self.metrics)?;
+        self.audit.record(serving(&*engine, &catalogue));
         let served = Served { engine, catalogue, presets, moderation, shadow, since };
         if self.served.set(served).is_ok() {
             self.enter(Phase::Ready);
@@ -196,8 +198,17 @@ impl Gateway {
     /// Whether requests should be sent here.
     pub(crate) fn is_ready(&self) -> bool {
         let healthy = |served: &Served| served.engine.status().health == Health::Ready;
-        self.phase() == Phase::Ready && self.loaded().is_some_and(healthy)
+        self.phase() == Phase::Ready && self.loaded().is_some_and(healthy) && !self.audit.refuses()
     }
+}
+
+/// What is served from now on.
+fn serving(engine: &dyn Engine, catalogue: &Catalogue) -> Event {
+    let adapters = catalogue.list().into_iter().map(|adapter| audit::Loaded {
+        name: adapter.name.to_string(),
+        digest: adapter.digest.to_string(),
+    });
+    Event::Serving { model: engine.model().name.clone(), adapters: adapters.collect() }
 }
 
 impl std::fmt::Debug for Served {

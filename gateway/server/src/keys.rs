@@ -30,6 +30,7 @@ pub(crate) use standing::Standing;
 
 use gateway_wire::selection::ScaleBounds;
 
+use crate::audit::Audit;
 use crate::settings::KeySettings;
 use crate::watch::{self, Watching};
 use reload::Watch;
@@ -67,11 +68,12 @@ impl Guard {
     }
 
     /// Looks whether the file has changed, and takes over what it says then: all of it at once.
-    fn refresh(&self, metrics: &crate::Metrics) {
+    fn refresh(&self, metrics: &crate::Metrics, audit: &Audit) {
         let Some(door) = &self.door else { return };
         let mut watch = door.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let look = watch.look(&door.ring());
-        if let Some(ring) = reload::report(look, metrics) {
+        let former = door.ring();
+        let look = watch.look(&former);
+        if let Some(ring) = reload::report(look, &former, metrics, audit) {
             *door.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
         }
     }
@@ -95,5 +97,6 @@ pub(crate) fn watch(
         return Ok(None);
     }
     let gateway = Arc::clone(gateway);
-    watch::every(settings.reload, move || gateway.guard.refresh(&gateway.metrics)).map(Some)
+    watch::every(settings.reload, move || gateway.guard.refresh(&gateway.metrics, &gateway.audit))
+        .map(Some)
 }

@@ -7,6 +7,7 @@
 //! **Invariant:** one permit lives from admission to the last token, and no request is served by
 //! the base model because something that it named was not there.
 
+pub mod audit;
 mod body;
 mod call;
 mod chance;
@@ -22,6 +23,7 @@ pub mod local;
 mod metrics;
 mod mistral;
 mod moderation;
+mod note;
 mod observe;
 pub mod reference;
 mod replies;

@@ -3,12 +3,16 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use gateway_server::audit::{self, AuditCommandError};
 use gateway_server::keys::{Guard, KeyCommand};
 use gateway_server::settings::{self, Action, Layers, Settings};
 use gateway_server::shutdown::Ending;
 use gateway_server::startup::Bound;
 use gateway_server::telemetry;
 use gateway_server::tls::Certificates;
+
+/// What `audit verify` ends with if nothing is wrong but an unfinished last line.
+const TORN: u8 = 3;
 
 fn main() -> ExitCode {
     match start() {
@@ -21,10 +25,12 @@ fn start() -> anyhow::Result<()> {
     let (action, layers) = settings::parse_flags(std::env::args_os())?;
     let settings = match action {
         Action::Key(command) => return run_key(command, layers),
+        Action::Audit(command) => return Ok(command.run(&mut std::io::stdout())?),
         Action::CheckConfig => {
             let settings = Settings::build(layers)?;
             Guard::load(&settings.keys, settings.policy.bounds)?;
             Certificates::load(&settings.tls)?;
+            audit::check(&settings.audit).context("the audit log")?;
             return Ok(());
         }
         Action::Serve => Settings::build(layers)?,
@@ -58,5 +64,8 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
     }
     eprintln!("lethe-gateway: {error:#}");
-    ExitCode::FAILURE
+    match error.downcast_ref() {
+        Some(AuditCommandError::Torn { .. }) => ExitCode::from(TORN),
+        Some(_) | None => ExitCode::FAILURE,
+    }
 }

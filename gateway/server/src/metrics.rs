@@ -75,6 +75,14 @@ family::metrics! {
         key_reloads: IntCounterVec("lethe_key_reloads_total", ["outcome"]),
         /// 1 if the key file has changed and cannot be used, so that the former keys still count.
         keys_stale: IntGauge("lethe_keys_stale", []),
+        /// Records taken into the audit log.
+        audit_records: IntCounter("lethe_audit_records_total", []),
+        /// Records that the audit log lost, because it could not be written or too many waited.
+        audit_lost: IntCounter("lethe_audit_records_lost_total", []),
+        /// 1 if the audit log could not be written when that was last tried.
+        audit_failing: IntGauge("lethe_audit_failing", []),
+        /// When the audit log was last brought to the disk, in seconds since 1970; 0 if there is none.
+        audit_synced: Gauge("lethe_audit_synced_timestamp_seconds", []),
         /// Request fields that were accepted and ignored.
         ignored_fields: IntCounterVec("lethe_ignored_fields_total", ["field"]),
         /// Requests admitted, waiting or running.

@@ -41,6 +41,8 @@ pub(crate) struct Moderation {
     thresholds: Scores,
     version: Arc<str>,
     metrics: Metrics,
+    /// Whether the audit log is told what was found.
+    audited: bool,
 }
 
 /// Why moderation cannot start.
@@ -63,6 +65,7 @@ impl Moderation {
         settings: &ModerationSettings,
         scorer: Arc<dyn Scorer>,
         metrics: &Metrics,
+        audited: bool,
     ) -> Result<Self, ModerationError> {
         let mut thresholds = *scorer.thresholds();
         for &(category, threshold) in &settings.thresholds {
@@ -74,7 +77,8 @@ impl Moderation {
         let version: Arc<str> = scorer.version().into();
         metrics.scorer_info.with_label_values(&[&*version]).set(1);
         let scoring = Scoring::start(scorer, settings.queue_jobs, metrics.clone())?;
-        Ok(Self { scoring, policy: settings.policy, thresholds, version, metrics: metrics.clone() })
+        let (policy, metrics) = (settings.policy, metrics.clone());
+        Ok(Self { scoring, policy, thresholds, version, metrics, audited })
     }
 
     /// The scorer's version.

@@ -17,11 +17,12 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{Error, HttpMessage as _};
 use tracing::{Instrument as _, Span, field};
 
-use crate::call::{ID_HEADER, Note, RequestId};
+use crate::call::{ID_HEADER, RequestId};
 use crate::clock;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::keys::Standing;
+use crate::note::Note;
 
 /// What requests for no known route are counted under.
 const UNMATCHED: &str = "unmatched";
@@ -34,14 +35,20 @@ pub(crate) async fn observe(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = clock::now();
     let id = RequestId::of(request.headers());
-    let note = Note::default();
+    let note = Note::new(&id);
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(note.clone());
     let span = tracing::info_span!(
         "request", %id, key = field::Empty, route = field::Empty, model = field::Empty, adapters = field::Empty
     );
-    let response = next.call(request).instrument(span.clone()).await?;
-    let mut response = render_error(&gateway, response.map_into_boxed_body(), &id, &span);
+    let response = match gateway.audit.reserve() {
+        Ok(place) => {
+            note.hold(place);
+            next.call(request).instrument(span.clone()).await?.map_into_boxed_body()
+        }
+        Err(error) => request.error_response(error),
+    };
+    let mut response = render_error(&gateway, response, &id, &span, &note);
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(HeaderName::from_static(ID_HEADER), value);
     }
@@ -61,9 +68,11 @@ fn render_error(
     response: ServiceResponse<BoxBody>,
     id: &RequestId,
     span: &Span,
+    note: &Note,
 ) -> ServiceResponse<BoxBody> {
     let error = response.response().error().and_then(Error::as_error::<ApiError>);
     let Some(error) = error else { return response };
+    note.fail(error.code());
     gateway.metrics.rejected.with_label_values(&[error.code().slug()]).inc();
     if let Some(cause) = error.cause() {
         tracing::error!(parent: span, code = error.code().slug(), cause, "a request failed");
@@ -112,5 +121,6 @@ impl Drop for Watch {
         metrics.requests.with_label_values(&[&*self.route, status, &*adapters]).inc();
         metrics.request_seconds.with_label_values(&[&*self.route, &*adapters]).observe(seconds);
         tracing::info!(parent: &self.span, status, seconds, "answered");
+        self.note.end(&self.route, self.status.as_u16(), seconds);
     }
 }

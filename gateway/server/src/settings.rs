@@ -41,6 +41,7 @@ pub struct Settings {
     pub adapters: Option<PathBuf>,
     pub home: PathBuf,
     pub keys: KeySettings,
+    pub audit: AuditSettings,
     pub tls: TlsSettings,
     /// Whose pages may use the API.
     pub origins: Origins,
@@ -65,6 +66,20 @@ pub struct KeySettings {
     pub file: Option<PathBuf>,
     /// From one look at the file to the next.
     pub reload: Duration,
+}
+
+/// What is written down of requests.
+#[derive(Debug, Clone)]
+pub struct AuditSettings {
+    /// `None` writes nothing.
+    pub file: Option<PathBuf>,
+    /// What becomes of requests that cannot be recorded.
+    pub on_failure: OnFailure,
+    pub queue_records: usize,
+    /// The longest time that a record may wait for the disk.
+    pub sync: Duration,
+    /// 0 keeps one file for ever.
+    pub rotate_bytes: u64,
 }
 
 /// What the API proves its name with.
@@ -207,6 +222,7 @@ impl Settings {
                 file: reader.path("keys.file"),
                 reload: reader.seconds("keys.reload_seconds"),
             },
+            audit: read_audit(&mut reader),
             tls: read_tls(&mut reader),
             origins: reader.origins("cors.origins"),
             engine: read_engine(&mut reader),
@@ -263,6 +279,9 @@ impl Settings {
     }
 }
 
+const ON_FAILURE: [(&str, OnFailure); 2] =
+    [("closed", OnFailure::Closed), ("open", OnFailure::Open)];
+
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 fn read_engine(reader: &mut Reader) -> EngineSettings {
@@ -280,6 +299,16 @@ fn read_engine(reader: &mut Reader) -> EngineSettings {
         precision: reader
             .one_of("engine.precision", &[("auto", Precision::Auto), ("f32", Precision::F32)]),
         variants_bytes: reader.count("engine.variants_bytes", 0..=1 << 40) as u64,
+    }
+}
+
+fn read_audit(reader: &mut Reader) -> AuditSettings {
+    AuditSettings {
+        file: reader.path("audit.file"),
+        on_failure: reader.one_of("audit.on_failure", &ON_FAILURE),
+        queue_records: reader.count("audit.queue_records", 1..=1 << 20),
+        sync: reader.seconds("audit.sync_seconds"),
+        rotate_bytes: reader.count("audit.rotate_bytes", 0..=1 << 40) as u64,
     }
 }
 
@@ -309,8 +338,6 @@ fn read_policy(reader: &mut Reader) -> Policy {
 fn read_moderation(reader: &mut Reader) -> ModerationSettings {
     const MODES: [(&str, Mode); 3] =
         [("off", Mode::Off), ("score", Mode::Score), ("block", Mode::Block)];
-    const ON_FAILURE: [(&str, OnFailure); 2] =
-        [("closed", OnFailure::Closed), ("open", OnFailure::Open)];
     ModerationSettings {
         policy: ModerationPolicy {
             input: reader.one_of("moderation.input", &MODES),

@@ -38,7 +38,7 @@ impl Bound {
     /// Binds both addresses.
     ///
     /// # Errors
-    /// If one of them cannot be bound, or keys or certificates cannot be used.
+    /// If one of them cannot be bound, or keys, certificates or the audit log cannot be used.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let guard = Guard::load(&settings.keys, settings.policy.bounds)?;
         let gateway = Data::new(Gateway::new(settings, guard, Registry::new())?);
@@ -94,6 +94,7 @@ impl Bound {
             result
         };
         let (served, result) = tokio::join!(servers, stopped);
+        gateway.audit.close();
         served.context("a server failed")?;
         result.map(|_| ())
     }

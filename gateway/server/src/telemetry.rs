@@ -29,7 +29,8 @@ pub fn log_settings(settings: &Settings) {
     for setting in &settings.effective {
         let value = match setting.name {
             // Paths of this machine are nobody's business who reads the log elsewhere.
-            "keys.file"
+            "audit.file"
+            | "keys.file"
             | "tls.certificate"
             | "tls.key"
             | "upstream.key_file"

@@ -13,6 +13,7 @@ use tokio::time::{Sleep, sleep_until};
 use super::Piece;
 use super::slot::Slot;
 use super::tally::Tally;
+use crate::audit::Verdicts;
 use crate::moderation::{Plan, Prompts};
 use crate::shadow::Witness;
 
@@ -26,6 +27,8 @@ pub(crate) struct Run {
     witness: Option<Witness>,
     /// The engine keeps the deadline of what it generates; this is for what waits for the scorer.
     deadline: Pin<Box<Sleep>>,
+    /// Whether a prompt was blocked, and so all answers are.
+    refused: bool,
     // Last: the place is free when all is told.
     _permit: Arc<Permit>,
 }
@@ -53,12 +56,23 @@ impl Run {
         permit: Arc<Permit>,
     ) -> Self {
         let deadline = Box::pin(sleep_until(deadline.into()));
-        Self { slots, turn: 0, tally, moderation, witness: None, deadline, _permit: permit }
+        let refused = slots.iter().all(Slot::is_refused);
+        Self {
+            slots,
+            turn: 0,
+            tally,
+            moderation,
+            witness: None,
+            deadline,
+            refused,
+            _permit: permit,
+        }
     }
 
     /// The same, seen by a witness.
-    pub(super) fn before(self, witness: Option<Witness>) -> Self {
-        Self { witness, ..self }
+    pub(super) fn before(mut self, witness: Option<Witness>) -> Self {
+        self.witness = witness;
+        self
     }
 
     /// How many answers there will be.
@@ -67,8 +81,8 @@ impl Run {
     }
 
     /// Whether a prompt was blocked, and so all answers are.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.slots.iter().all(Slot::is_refused)
+    pub(crate) const fn is_refused(&self) -> bool {
+        self.refused
     }
 
     /// What is told at the end; whole only then.
@@ -125,9 +139,7 @@ impl Run {
 
     /// An answer has come to its end.
     fn end(&mut self, index: usize, finish: FinishReason) {
-        if finish == FinishReason::ContentFilter {
-            self.tally.cut(index);
-        }
+        self.tally.finish(index, finish);
         if let Some(witness) = &mut self.witness {
             witness.end(index, finish);
         }
@@ -139,9 +151,24 @@ impl Run {
         prompts.is_some_and(|prompts| prompts.poll_known(context).is_pending())
     }
 
+    /// What moderation said, as far as it came.
+    fn verdicts(&self) -> Verdicts {
+        let Some(moderated) = &self.moderation else { return Verdicts::default() };
+        let answers: Vec<_> = self.slots.iter().filter_map(Slot::outcome).collect();
+        let prompts = (moderated.prompts.outcomes(), self.refused);
+        moderated.plan.verdicts(prompts, (&answers, self.tally.is_cut()))
+    }
+
     fn fail(&mut self, error: EngineError) -> EngineError {
         self.slots.iter_mut().for_each(Slot::cancel);
         self.tally.end();
         error
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let verdicts = self.verdicts();
+        self.tally.judge(verdicts);
     }
 }

@@ -17,6 +17,7 @@ use crate::call::Call;
 use crate::disconnect::Disconnect;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
+use crate::note::Note;
 
 /// How one of the two APIs writes its events.
 pub(crate) trait Frames {
@@ -35,6 +36,7 @@ struct Streaming<F> {
     run: Run,
     frames: F,
     client: Disconnect,
+    note: Note,
     request_id: String,
     gateway: Arc<Gateway>,
     stage: Stage,
@@ -58,6 +60,7 @@ pub(crate) fn stream<F: Frames>(
         run,
         frames,
         client: call.client.clone(),
+        note: call.note().clone(),
         request_id: call.id.as_str().to_owned(),
         gateway: Arc::clone(gateway),
         stage: Stage::Opening,
@@ -123,6 +126,7 @@ impl<F: Frames> Streaming<F> {
     fn failed(&mut self, error: EngineError) -> Vec<u8> {
         self.stage = Stage::Closed;
         let error = ApiError::from(error);
+        self.note.fail(error.code());
         self.gateway.metrics.rejected.with_label_values(&[error.code().slug()]).inc();
         if let Some(cause) = error.cause() {
             tracing::error!(code = error.code().slug(), cause, "a stream failed");

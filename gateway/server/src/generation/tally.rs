@@ -1,16 +1,19 @@
 //! What a request's jobs took, and what metrics are told at their end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use gateway_engine::Chunk;
-use gateway_wire::Usage;
+use gateway_wire::{AppliedAdapter, FinishReason, Usage};
 
+use crate::audit::{Generated, Verdicts};
 use crate::call::Call;
 use crate::choice::Choice;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::keys::Reservation;
+use crate::note::Note;
 
 /// The count. Dropping it tells the metrics; before [`Tally::end`], that is a cancellation.
 pub(super) struct Tally {
@@ -26,11 +29,16 @@ pub(super) struct Tally {
     ended: bool,
     /// What the caller's key was charged.
     reservation: Option<Reservation>,
+    note: Note,
+    /// What the note is told, as far as it is known before the end.
+    applied: Vec<AppliedAdapter>,
+    verdicts: Verdicts,
 }
 
 /// The count of one answer.
 #[derive(Debug, Default, Clone)]
 struct Answer {
+    finish: Option<FinishReason>,
     first: Option<Instant>,
     last: Option<Instant>,
     prompt_tokens: usize,
@@ -58,6 +66,9 @@ impl Tally {
             answers_per_prompt,
             ended: false,
             reservation: None,
+            note: call.note().clone(),
+            applied: choice.applied.adapters.clone(),
+            verdicts: Verdicts::default(),
         }
     }
 
@@ -83,10 +94,23 @@ impl Tally {
         }
     }
 
-    /// The answer has come to its end before its generation has.
-    pub(super) fn cut(&mut self, index: usize) {
-        let prompt = index / self.answers_per_prompt.max(1);
-        self.answers[index].prompt_tokens = self.prompt_tokens[prompt];
+    /// The answer has come to its end; one that is filtered, before its generation has.
+    pub(super) fn finish(&mut self, index: usize, finish: FinishReason) {
+        self.answers[index].finish = Some(finish);
+        if finish == FinishReason::ContentFilter {
+            let prompt = index / self.answers_per_prompt.max(1);
+            self.answers[index].prompt_tokens = self.prompt_tokens[prompt];
+        }
+    }
+
+    /// Whether moderation has ended an answer.
+    pub(super) fn is_cut(&self) -> bool {
+        self.answers.iter().any(|answer| answer.finish == Some(FinishReason::ContentFilter))
+    }
+
+    /// What moderation said in the end.
+    pub(super) fn judge(&mut self, verdicts: Verdicts) {
+        self.verdicts = verdicts;
     }
 
     /// All jobs have come to their end, good or bad.
@@ -107,7 +131,8 @@ impl Tally {
 
 impl Drop for Tally {
     fn drop(&mut self) {
-        let metrics = &self.gateway.metrics;
+        let gateway = Arc::clone(&self.gateway);
+        let metrics = &gateway.metrics;
         let labels = [&*self.adapters];
         let usage = self.usage();
         if let Some(reservation) = &mut self.reservation {
@@ -132,6 +157,35 @@ impl Drop for Tally {
         if !self.ended {
             metrics.cancelled.with_label_values(&[&*self.route]).inc();
         }
+        let generated = self.generated(&usage);
+        self.note.generate(generated);
+    }
+}
+
+impl Tally {
+    /// For the audit log.
+    fn generated(&mut self, usage: &Usage) -> Generated {
+        let mut finish = BTreeMap::new();
+        for reason in self.answers.iter().filter_map(|answer| answer.finish) {
+            *finish.entry(word(reason)).or_default() += 1;
+        }
+        let model = self.gateway.loaded().map(|served| served.engine.model().name.clone());
+        Generated {
+            model: model.unwrap_or_default(),
+            adapters: std::mem::take(&mut self.applied),
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            finish,
+            moderation: std::mem::take(&mut self.verdicts),
+        }
+    }
+}
+
+const fn word(finish: FinishReason) -> &'static str {
+    match finish {
+        FinishReason::Stop => "stop",
+        FinishReason::Length => "length",
+        FinishReason::ContentFilter => "content_filter",
     }
 }
 

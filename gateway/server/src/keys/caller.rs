@@ -13,10 +13,11 @@ use super::rates::{Exceeded, Reservation};
 use super::ring::{Key, Stranger};
 use super::rules::Rules;
 use super::scope::Scope;
-use crate::call::{Call, Note};
+use crate::call::Call;
 use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::gateway::Gateway;
+use crate::note::{ChangeRecord, Note};
 
 /// Who calls, and that they may do what `D` demands. There is no other way to have one than to be
 /// checked.
@@ -24,6 +25,7 @@ use crate::gateway::Gateway;
 pub(crate) struct Caller<D> {
     /// `None` if no keys are asked for.
     key: Option<Arc<Key>>,
+    note: Note,
     demand: PhantomData<D>,
 }
 
@@ -102,8 +104,9 @@ impl<D: Demand> Caller<D> {
     pub(crate) fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let gateway = request.app_data::<Data<Gateway>>();
         let gateway = gateway.ok_or_else(|| ApiError::internal("a route has no gateway"))?;
+        let note = request.extensions().get::<Note>().cloned().unwrap_or_default();
         let Some(ring) = gateway.guard.ring() else {
-            return Ok(Self { key: None, demand: PhantomData });
+            return Ok(Self { key: None, note, demand: PhantomData });
         };
         let count = |id: &str, outcome: Outcome| {
             gateway.metrics.key_requests.with_label_values(&[id, outcome.as_str()]).inc();
@@ -118,25 +121,24 @@ impl<D: Demand> Caller<D> {
                 refusal("this API key is not known")
             }
             Stranger::Expired(id) => {
+                note.come_with(&id);
                 count(&id, Outcome::Expired);
                 refusal("this API key has expired")
             }
         })?;
-        tracing::Span::current().record("key", &*key.id);
+        note.come_with(&key.id);
         if !key.has_any(D::ANY_OF) {
             count(&key.id, Outcome::InsufficientScope);
             return Err(insufficient(D::ANY_OF));
         }
         let (standing, taken) = key.rates.request();
-        if let Some(note) = request.extensions().get::<Note>() {
-            note.stand(standing);
-        }
+        note.stand(standing);
         if let Err(exceeded) = taken {
             count(&key.id, Outcome::RateLimited);
             return Err(limited(Code::RequestsLimited, exceeded));
         }
         count(&key.id, Outcome::Accepted);
-        Ok(Self { key: Some(key), demand: PhantomData })
+        Ok(Self { key: Some(key), note, demand: PhantomData })
     }
 }
 
@@ -144,6 +146,11 @@ impl<D> Caller<D> {
     /// What the key holds its requests to; `None` if no keys are asked for.
     pub(crate) fn rules(&self) -> Option<&Rules> {
         self.key.as_ref().map(|key| &key.rules)
+    }
+
+    /// The record of a change that the caller makes.
+    pub(crate) fn change(&self) -> ChangeRecord {
+        self.note.change()
     }
 
     /// Charges so many tokens, and notes how the key stands then.

@@ -11,6 +11,7 @@ use gateway_wire::selection::ScaleBounds;
 
 use super::file::{self, KeyFileError};
 use super::ring::Keyring;
+use crate::audit::{Audit, Event};
 use crate::watch::Settling;
 
 /// The file as it was seen.
@@ -57,8 +58,13 @@ impl Watch {
     }
 }
 
-/// Tells log and metrics what came of a look, and gives the new keys out.
-pub(super) fn report(look: Look, metrics: &crate::Metrics) -> Option<Arc<Keyring>> {
+/// Tells log, metrics and audit log what came of a look, and gives the new keys out.
+pub(super) fn report(
+    look: Look,
+    former: &Keyring,
+    metrics: &crate::Metrics,
+    audit: &Audit,
+) -> Option<Arc<Keyring>> {
     let count = |outcome: &str| metrics.key_reloads.with_label_values(&[outcome]).inc();
     match look {
         Look::Same => None,
@@ -66,11 +72,13 @@ pub(super) fn report(look: Look, metrics: &crate::Metrics) -> Option<Arc<Keyring
             count("loaded");
             metrics.keys_stale.set(0);
             tracing::info!(keys = ring.len(), "the key file was loaded again");
+            audit.record(Event::KeysLoaded(ring.change_since(former)));
             Some(Arc::new(ring))
         }
         Look::Refused(error) => {
             count("refused");
             metrics.keys_stale.set(1);
+            audit.record(Event::KeysRefused {});
             tracing::error!(%error, "the key file has changed and cannot be used; the former keys stay");
             None
         }

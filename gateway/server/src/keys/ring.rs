@@ -9,6 +9,7 @@ use super::rates::{RateSettings, Rates};
 use super::rules::Rules;
 use super::scope::Scope;
 use super::secret::Fingerprint;
+use crate::audit::KeysChange;
 
 /// The most keys that a file may have: each request is compared with all of them.
 pub(crate) const MAX_KEYS: usize = 1_024;
@@ -71,6 +72,22 @@ impl Keyring {
         self.keys.len()
     }
 
+    /// Which keys are not as they were in `former`.
+    pub(super) fn change_since(&self, former: &Self) -> KeysChange {
+        let find = |ring: &Self, id: &str| ring.keys.iter().find(|key| &*key.id == id).cloned();
+        let mut change = KeysChange { keys: self.len(), ..KeysChange::default() };
+        for key in &self.keys {
+            match find(former, &key.id) {
+                None => change.added.push(key.id.to_string()),
+                Some(before) if !key.is_as(&before) => change.changed.push(key.id.to_string()),
+                Some(_) => {}
+            }
+        }
+        let gone = former.keys.iter().filter(|key| find(self, &key.id).is_none());
+        change.removed.extend(gone.map(|key| key.id.to_string()));
+        change
+    }
+
     /// The buckets of the key `id`, if it has these rates: a key that stays keeps what it has used.
     pub(super) fn rates(&self, id: &str, settings: RateSettings) -> Arc<Rates> {
         let former = self.keys.iter().find(|key| &*key.id == id);
@@ -80,6 +97,15 @@ impl Keyring {
 }
 
 impl Key {
+    /// Whether it opens what `other` opens, to the same secret.
+    fn is_as(&self, other: &Self) -> bool {
+        bool::from(self.fingerprint.ct_eq(&other.fingerprint))
+            && self.scopes == other.scopes
+            && self.expires == other.expires
+            && self.rules == other.rules
+            && self.rates.settings == other.rates.settings
+    }
+
     /// Whether it is good for one of `scopes`.
     pub(crate) fn has_any(&self, scopes: &[Scope]) -> bool {
         self.scopes.iter().any(|scope| scopes.contains(scope))

@@ -23,6 +23,11 @@ impl Plan {
         self.moderation.version()
     }
 
+    /// Whether anybody beside the metrics is told what was found.
+    pub(super) fn is_told(&self) -> bool {
+        self.reports || self.moderation.audited
+    }
+
     /// Whether the prompts' texts are needed.
     pub(crate) fn reads_prompts(&self) -> bool {
         self.policy.input != Mode::Off
@@ -33,7 +38,7 @@ impl Plan {
         let record = || self.moderation.record(Direction::Output, &self.adapters);
         match self.policy.output {
             Mode::Off => None,
-            Mode::Score => Some(Moderator::watching(&self.moderation, record(), self.reports)),
+            Mode::Score => Some(Moderator::watching(&self.moderation, record(), self.is_told())),
             Mode::Block => Some(Moderator::blocking(&self.moderation, record(), stop_bytes)),
         }
     }

@@ -66,7 +66,7 @@ impl Plan {
             (Ok(Scores::default()), texts.iter().flat_map(enter).collect())
         });
         let coming = coming.collect();
-        if self.reports { Prompts::Coming(coming) } else { Prompts::Untold }
+        if self.is_told() { Prompts::Coming(coming) } else { Prompts::Untold }
     }
 
     fn prompt_record(&self) -> Arc<Record> {

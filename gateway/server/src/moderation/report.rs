@@ -4,6 +4,7 @@ use gateway_toxicity::{Category, Scores};
 use gateway_wire::{CategoryScore, ChatModeration, ModerationItem, ModerationResult, Verdict};
 
 use super::{Moderation, Outcome, Plan};
+use crate::audit::{Verdict as Found, Verdicts};
 use crate::scoring::ScoringError;
 
 impl Plan {
@@ -18,7 +19,31 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// What the audit log is told of prompts and of answers, and of whether one was blocked.
+    pub(crate) fn verdicts(
+        &self,
+        prompts: (&[Outcome], bool),
+        answers: (&[Outcome], bool),
+    ) -> Verdicts {
+        let found = |(outcomes, blocked)| self.moderation.found(outcomes, blocked);
+        Verdicts {
+            input: self.reads_prompts().then(|| found(prompts)),
+            output: (!answers.0.is_empty()).then(|| found(answers)),
+        }
+    }
+}
+
 impl Moderation {
+    fn found(&self, outcomes: &[Outcome], blocked: bool) -> Found {
+        let scores = outcomes.iter().flatten().fold(Scores::default(), |all, one| all.max(one));
+        Found {
+            flagged: scores.flagged(&self.thresholds).map(Category::name).collect(),
+            blocked,
+            unscored: outcomes.iter().any(Result::is_err),
+        }
+    }
+
     /// What is said of one text by itself, with all of OpenAI's categories.
     pub(super) fn verdict(&self, scores: &Scores) -> Verdict {
         Verdict::with_standard(self.categories(scores))

@@ -24,7 +24,7 @@ fn plan(mode: Mode, on_failure: OnFailure) -> Plan {
     let settings = ModerationSettings { policy, encoder, thresholds, queue_jobs: 10_000 };
     let metrics = Metrics::new(&Registry::new()).expect("metrics");
     let scorer = Arc::new(ScriptedScorer::default());
-    let moderation = Moderation::start(&settings, scorer, &metrics).expect("started");
+    let moderation = Moderation::start(&settings, scorer, &metrics, false).expect("started");
     let score = ModerationMode::Score;
     let asked = ModerationParam { model: "scripted".to_owned(), input: score, output: score };
     let plan = Arc::new(moderation).plan(Some(&asked), &"none".into());

@@ -7,6 +7,7 @@ use actix_web::web::{self, Data, Path, Query};
 use adapters::{AdapterInfo, AdapterName, CatalogueError, Expected, Verification};
 use gateway_wire::{Adapter, Deleted, ExpectedGeneration, List, LoadRequest};
 
+use crate::audit::Change;
 use crate::body::JsonBody;
 use crate::clock;
 use crate::error::{ApiError, Code};
@@ -41,17 +42,17 @@ pub(super) async fn get(
 }
 
 pub(super) async fn load(
-    _: Caller<AdaptersWrite>,
+    caller: Caller<AdaptersWrite>,
     gateway: Data<Gateway>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let request = LoadRequest::parse(&body.0)?;
-    let adapter = load_adapter(&gateway, request, "name").await?;
+    let adapter = load_adapter(&gateway, &caller, request, "name").await?;
     Ok(HttpResponse::Ok().json(show(adapter)?))
 }
 
 pub(super) async fn unload(
-    _: Caller<AdaptersWrite>,
+    caller: Caller<AdaptersWrite>,
     gateway: Data<Gateway>,
     name: Path<String>,
     condition: Query<Condition>,
@@ -60,22 +61,31 @@ pub(super) async fn unload(
         None => ExpectedGeneration::Any,
         Some(text) => ExpectedGeneration::parse(text)?,
     };
-    unload_adapter(&gateway, &name, &expected).await?;
+    unload_adapter(&gateway, &caller, &name, &expected).await?;
     Ok(HttpResponse::Ok().json(Deleted { id: name.into_inner(), object: "adapter", deleted: true }))
 }
 
 /// Loads or swaps, off the worker. `param` is where the request has the name.
 pub(super) async fn load_adapter(
     gateway: &Gateway,
+    caller: &Caller<AdaptersWrite>,
     request: LoadRequest,
     param: &'static str,
 ) -> Result<AdapterInfo, ApiError> {
     let name = parse_new(gateway, &request.name, param)?;
     let expected = expected(&request.expected)?;
     let catalogue = Arc::clone(&gateway.served()?.catalogue);
-    let replaces = catalogue.get(&name).is_some();
+    let before = catalogue.get(&name).map(|adapter| adapter.digest.to_string());
+    let replaces = before.is_some();
+    let record = caller.change();
     let started = clock::now();
-    let load = move || catalogue.load(&name, &request.source, expected);
+    // What is done off the worker is done, and recorded, even if nobody waits for it any more.
+    let load = move || {
+        let loaded = catalogue.load(&name, &request.source, expected)?;
+        let change = if before.is_some() { Change::Swap } else { Change::Load };
+        record.write(change, name.as_str(), before, Some(loaded.digest.to_string()));
+        Ok::<_, CatalogueError>(loaded)
+    };
     let result = web::block(load).await.map_err(ApiError::internal)?;
     gateway.count_load(result.as_ref().ok(), replaces, started.elapsed());
     Ok(result?)
@@ -84,13 +94,20 @@ pub(super) async fn load_adapter(
 /// Unloads, off the worker, since the change is written to disk.
 pub(super) async fn unload_adapter(
     gateway: &Gateway,
+    caller: &Caller<AdaptersWrite>,
     name: &str,
     condition: &ExpectedGeneration,
 ) -> Result<(), ApiError> {
     let name = parse_known(name)?;
     let expected = expected(condition)?;
     let catalogue = Arc::clone(&gateway.served()?.catalogue);
-    let unload = move || catalogue.unload(&name, expected);
+    let record = caller.change();
+    let unload = move || {
+        let before = catalogue.get(&name).map(|adapter| adapter.digest.to_string());
+        catalogue.unload(&name, expected)?;
+        record.write(Change::Unload, name.as_str(), before, None);
+        Ok::<_, CatalogueError>(())
+    };
     Ok(web::block(unload).await.map_err(ApiError::internal)??)
 }
 

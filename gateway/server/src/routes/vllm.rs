@@ -12,22 +12,22 @@ use crate::gateway::Gateway;
 use crate::keys::{AdaptersWrite, Caller};
 
 pub(super) async fn load(
-    _: Caller<AdaptersWrite>,
+    caller: Caller<AdaptersWrite>,
     gateway: Data<Gateway>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let request = VllmLoadRequest::parse(&body.0)?;
-    let adapter = load_adapter(&gateway, request.load, "lora_name").await?;
+    let adapter = load_adapter(&gateway, &caller, request.load, "lora_name").await?;
     Ok(success(&format!("Success: LoRA adapter '{}' added successfully.", adapter.name)))
 }
 
 pub(super) async fn unload(
-    _: Caller<AdaptersWrite>,
+    caller: Caller<AdaptersWrite>,
     gateway: Data<Gateway>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let request = VllmUnloadRequest::parse(&body.0)?;
-    let unloaded = unload_adapter(&gateway, &request.name, &request.expected).await;
+    let unloaded = unload_adapter(&gateway, &caller, &request.name, &request.expected).await;
     unloaded.map_err(|error| error.at("lora_name"))?;
     Ok(success(&format!("Success: LoRA adapter '{}' removed successfully.", request.name)))
 }

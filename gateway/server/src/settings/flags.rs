@@ -8,6 +8,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::{KEYS, Layers, subcommands};
+use crate::audit::AuditCommand;
 use crate::keys::KeyCommand;
 
 /// What the program is asked to do.
@@ -18,6 +19,8 @@ pub enum Action {
     CheckConfig,
     /// Change a key file and stop.
     Key(KeyCommand),
+    /// Check files of the audit log and stop.
+    Audit(AuditCommand),
 }
 
 /// Reads the command line, the environment, and the settings file that they name.
@@ -35,8 +38,8 @@ pub fn parse_flags(
                 .with_context(|| format!("the settings file {} cannot be read", path.display()))?,
         ),
     };
-    let action = match matches.subcommand_matches("key").and_then(subcommands::read_key) {
-        Some(command) => Action::Key(command),
+    let action = match subcommands::read(&matches) {
+        Some(action) => action,
         None if matches.get_flag("check-config") => Action::CheckConfig,
         None => Action::Serve,
     };
@@ -79,7 +82,7 @@ fn command() -> Command {
         .arg(config)
         .arg(check)
         .args(keys)
-        .subcommand(subcommands::key())
+        .subcommands([subcommands::key(), subcommands::audit()])
 }
 
 fn values(matches: &ArgMatches, source: ValueSource) -> Vec<(&'static str, String)> {

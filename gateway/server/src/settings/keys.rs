@@ -40,6 +40,19 @@ pub const KEYS: &[Key] = &[
     key("scales.high", "2", "Greatest scale that a request may ask for"),
     key("keys.file", "", "File of API keys (TOML); without one nobody is asked for a key"),
     key("keys.reload_seconds", "1", "How often it is looked whether the key file has changed"),
+    key("audit.file", "", "File of the audit log (JSON lines); none is kept if not set"),
+    key(
+        "audit.on_failure",
+        "closed",
+        "What becomes of requests that cannot be recorded: closed refuses them, open lets them pass",
+    ),
+    key("audit.queue_records", "4096", "Records that may be on their way, of running requests too"),
+    key("audit.sync_seconds", "1", "Longest time that a record may wait for the disk"),
+    key(
+        "audit.rotate_bytes",
+        "268435456",
+        "From which length on the file is followed by another; 0 is never",
+    ),
     key(
         "tls.certificate",
         "",

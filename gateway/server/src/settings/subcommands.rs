@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command};
 
+use super::Action;
+use crate::audit::AuditCommand;
 use crate::keys::{KeyAction, KeyCommand};
 
 /// `key new`, `key list` and `key revoke`.
@@ -38,8 +40,45 @@ pub(super) fn key() -> Command {
         .subcommands([new, list, revoke])
 }
 
+/// `audit verify`.
+pub(super) fn audit() -> Command {
+    let files = Arg::new("files")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .num_args(1..)
+        .required(true)
+        .help("Files of the log, the oldest first");
+    let holds = Arg::new("holds")
+        .long("holds")
+        .value_name("HASH")
+        .help("The hash of a record that must be there, such as the last one of an earlier check");
+    let verify = Command::new("verify")
+        .about("Checks the chain, and prints how many records there are and the last one's hash")
+        .arg(files)
+        .arg(holds);
+    Command::new("audit")
+        .about("Checks files of the audit log")
+        .subcommand_required(true)
+        .subcommand(verify)
+}
+
+/// Reads what is to be done in place of serving.
+pub(super) fn read(matches: &ArgMatches) -> Option<Action> {
+    match matches.subcommand()? {
+        ("key", matches) => read_key(matches).map(Action::Key),
+        ("audit", matches) => read_audit(matches).map(Action::Audit),
+        _ => None,
+    }
+}
+
+fn read_audit(matches: &ArgMatches) -> Option<AuditCommand> {
+    let (_, matches) = matches.subcommand()?;
+    let files = matches.get_many("files")?.cloned().collect();
+    Some(AuditCommand { files, holds: matches.get_one("holds").cloned() })
+}
+
 /// Reads what [`key`] has taken in.
-pub(super) fn read_key(matches: &ArgMatches) -> Option<KeyCommand> {
+fn read_key(matches: &ArgMatches) -> Option<KeyCommand> {
     let (name, matches) = matches.subcommand()?;
     let id = || matches.get_one::<String>("id").cloned();
     let action = match name {

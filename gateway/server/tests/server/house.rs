@@ -105,6 +105,13 @@ impl House {
         self.ending.blocking_send(()).expect("the gateway runs");
     }
 
+    /// Ends the gateway, and waits for it.
+    pub(crate) fn stop(mut self) {
+        self.signal();
+        self.signal();
+        self.thread.take().expect("running").join().expect("no panic").expect("a good end");
+    }
+
     /// Waits for the end of the program.
     pub(crate) fn wait(mut self) -> anyhow::Result<()> {
         self.thread.take().expect("running").join().expect("no panic")

@@ -3,6 +3,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "JSON literals are written in place")]
 
 mod adapters;
+mod audit;
 mod chat;
 mod client;
 mod completions;

@@ -1,0 +1,125 @@
+//! What becomes known of a request while it runs, for what is told at its end.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::audit::{AdapterChange, Change, Event, Generated, Place, Request};
+use crate::call::RequestId;
+use crate::error::Code;
+use crate::keys::Standing;
+
+/// What the log, the metrics, the reply's headers and the audit log are told of a request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Note(Rc<RefCell<Noted>>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    adapters: Option<Arc<str>>,
+    standings: Vec<Standing>,
+    /// For the request's record; gone once it is filled.
+    place: Place,
+    id: String,
+    key: Option<Arc<str>>,
+    error: Option<Code>,
+    generated: Option<Generated>,
+}
+
+/// The record of a change of adapters that is about to be made.
+#[derive(Debug)]
+pub(crate) struct ChangeRecord {
+    place: Place,
+    id: String,
+    key: Option<Arc<str>>,
+}
+
+impl Note {
+    /// Of the request `id`.
+    pub(crate) fn new(id: &RequestId) -> Self {
+        Self(Rc::new(RefCell::new(Noted { id: id.to_string(), ..Noted::default() })))
+    }
+
+    /// Keeps the place of the request's record.
+    pub(crate) fn hold(&self, place: Place) {
+        self.0.borrow_mut().place = place;
+    }
+
+    /// The label of the adapter set; empty for routes that have none.
+    pub(crate) fn adapters(&self) -> Arc<str> {
+        self.0.borrow().adapters.clone().unwrap_or_default()
+    }
+
+    /// How the caller's key stands with its limits, as far as they were looked at.
+    pub(crate) fn standings(&self) -> Vec<Standing> {
+        self.0.borrow().standings.clone()
+    }
+
+    /// Tells the reply how the caller's key stands.
+    pub(crate) fn stand(&self, standing: Option<Standing>) {
+        self.0.borrow_mut().standings.extend(standing);
+    }
+
+    /// Tells the log and the metrics which adapters apply.
+    pub(crate) fn choose(&self, model: &str, adapters: &Arc<str>) {
+        tracing::Span::current().record("model", model).record("adapters", &**adapters);
+        self.0.borrow_mut().adapters = Some(Arc::clone(adapters));
+    }
+
+    /// Tells the log and the audit log which key the request came with.
+    pub(crate) fn come_with(&self, key: &Arc<str>) {
+        tracing::Span::current().record("key", &**key);
+        self.0.borrow_mut().key = Some(Arc::clone(key));
+    }
+
+    /// Tells the audit log how the request failed.
+    pub(crate) fn fail(&self, code: Code) {
+        self.0.borrow_mut().error = Some(code);
+    }
+
+    /// Tells the audit log what was generated.
+    pub(crate) fn generate(&self, generated: Generated) {
+        self.0.borrow_mut().generated = Some(generated);
+    }
+
+    /// The record of a change that the request makes, in place of its own.
+    pub(crate) fn change(&self) -> ChangeRecord {
+        let mut noted = self.0.borrow_mut();
+        let place = std::mem::take(&mut noted.place);
+        ChangeRecord { place, id: noted.id.clone(), key: noted.key.clone() }
+    }
+
+    /// Has the audit log told of the request, if it is one that the log tells of: it came to
+    /// generation, or its key did not open what it asked for.
+    pub(crate) fn end(&self, route: &str, status: u16, seconds: f64) {
+        let mut noted = self.0.borrow_mut();
+        let place = std::mem::take(&mut noted.place);
+        if noted.generated.is_none() && !noted.error.is_some_and(Code::is_of_key) {
+            return;
+        }
+        place.fill(Event::Request(Box::new(Request {
+            id: noted.id.clone(),
+            key: noted.key.as_deref().map(str::to_owned),
+            route: route.to_owned(),
+            status,
+            error: noted.error.map(Code::slug),
+            seconds,
+            generated: noted.generated.take(),
+        })));
+    }
+}
+
+impl ChangeRecord {
+    /// Records the change, and blocks until it is on the disk, or cannot be brought there now.
+    pub(crate) fn write(
+        self,
+        change: Change,
+        name: &str,
+        before: Option<String>,
+        after: Option<String>,
+    ) {
+        let Self { place, id, key } = self;
+        let (key, name) = (key.as_deref().map(str::to_owned), name.to_owned());
+        let change = AdapterChange { id, key, change, name, before, after };
+        place.fill_and_wait(Event::Adapter(Box::new(change)));
+    }
+}
