@@ -151,7 +151,10 @@ fn every_setting_that_is_named_exists() {
     let flags: BTreeSet<String> = KEYS
         .iter()
         .map(|key| format!("--{}", key.flag()))
-        .chain(["--config", "--check-config", "--id", "--scopes", "--file"].map(str::to_owned))
+        .chain(
+            ["--config", "--check-config", "--id", "--scopes", "--file", "--holds"]
+                .map(str::to_owned),
+        )
         .collect();
     for (path, text) in &texts() {
         // The chart makes variables of the keys under `settings`.
