@@ -1,9 +1,12 @@
 //! `lethe-gateway key`: makes, lists and revokes keys of a key file.
 //!
 //! The file is read, changed as text, so that comments stay, understood again as the gateway would,
-//! and replaced in one step. A running gateway notices.
+//! and replaced in one step. A running gateway notices. Commands that change the same file wait for
+//! each other: they lock a file beside it, since the file itself is another one after each change.
 
+use std::fs::File;
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use adapters::replace_private_file;
@@ -79,6 +82,7 @@ impl KeyAction {
     pub fn run(&self, path: &Path, out: &mut impl Write) -> Result<(), KeyCommandError> {
         match self {
             Self::New { id, scopes } => {
+                let _lock = lock(path)?;
                 let secret = Secret::new().map_err(KeyCommandError::Random)?;
                 let text = added(&read_or_empty(path)?, id, scopes, &secret)?;
                 replace_private_file(path, text.as_bytes())?;
@@ -92,11 +96,24 @@ impl KeyAction {
                 Ok(())
             }
             Self::Revoke { id } => {
+                let _lock = lock(path)?;
                 let text = without(&file::read(path)?, id)?;
                 Ok(replace_private_file(path, text.as_bytes())?)
             }
         }
     }
+}
+
+/// Waits for other commands that change `path`; they wait until what comes back is dropped.
+fn lock(path: &Path) -> std::io::Result<File> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".lock");
+    let mut options = File::options();
+    let file = options.write(true).create(true).truncate(false).mode(0o600);
+    let file = file.open(path.with_file_name(name))?;
+    file.lock()?;
+    Ok(file)
 }
 
 fn read_or_empty(path: &Path) -> Result<String, KeyFileError> {

@@ -20,6 +20,20 @@ fn new(id: &str, scopes: &str, file: &Path) -> String {
 }
 
 #[test]
+fn commands_at_the_same_time_lose_no_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("keys.toml");
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let file = &file;
+            scope.spawn(move || new(&format!("k{number}"), "infer", file));
+        }
+    });
+    let (code, said) = key(&["list"], &file);
+    assert_eq!((code, said.lines().count()), (Some(0), 8), "{said}");
+}
+
+#[test]
 fn a_key_that_the_program_makes_opens_it_and_its_secret_is_in_no_log() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("keys.toml");
