@@ -8,6 +8,7 @@ mod chat;
 mod client;
 mod completions;
 mod cors;
+mod crash;
 mod disconnect;
 mod errors;
 mod hosting;
