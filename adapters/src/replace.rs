@@ -1,7 +1,7 @@
 //! Replaces a file so that a reader, or a crash, sees the old content or the new, never a part.
 
 use std::fs::File;
-use std::io::{Result, Write};
+use std::io::{Error, Result, Write};
 use std::path::Path;
 
 /// Writes `bytes` to a file beside `path`, forces it to the disk, and renames it to `path`: a reader,
@@ -24,8 +24,9 @@ pub fn replace_private_file(path: &Path, bytes: &[u8]) -> Result<()> {
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
-    let mut file = new_file_in(directory, mode)?;
-    file.write_all(bytes)?;
+    // The errors of the temporary file itself would name its path.
+    let mut file = new_file_in(directory, mode).map_err(|error| Error::from(error.kind()))?;
+    file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     // The rename itself lasts only when the folder that holds the name is on the disk.
@@ -76,6 +77,7 @@ mod tests {
     #[test]
     fn a_missing_folder_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(replace_file(&folder.path().join("none/state.json"), b"").is_err());
+        let error = replace_file(&folder.path().join("none/state.json"), b"").unwrap_err();
+        assert_eq!(error.to_string(), "entity not found");
     }
 }
