@@ -14,6 +14,7 @@ mod chance;
 mod choice;
 mod clock;
 mod cors;
+pub mod descriptors;
 mod disconnect;
 mod error;
 mod gateway;

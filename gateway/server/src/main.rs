@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use gateway_server::audit::{self, AuditCommandError};
+use gateway_server::descriptors;
 use gateway_server::keys::{Guard, KeyCommand};
 use gateway_server::settings::{self, Action, Layers, Settings};
 use gateway_server::shutdown::Ending;
@@ -37,6 +38,7 @@ fn start() -> anyhow::Result<()> {
     };
     telemetry::start(&settings.log)?;
     telemetry::log_settings(&settings);
+    descriptors::raise();
     actix_web::rt::System::new().block_on(serve(settings))
 }
 
