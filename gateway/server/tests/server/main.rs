@@ -11,6 +11,7 @@ mod cors;
 mod crash;
 mod disconnect;
 mod errors;
+mod full_disk;
 mod hosting;
 mod house;
 mod keys;
