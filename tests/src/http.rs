@@ -56,21 +56,7 @@ impl<'a> Ask<'a> {
     /// # Errors
     /// If there is no server, or it is gone before the end.
     pub fn answer(&self, server: SocketAddr) -> anyhow::Result<(u16, String)> {
-        let mut bytes = Vec::new();
-        self.send(server)?.read_to_end(&mut bytes)?;
-        let text = String::from_utf8(bytes)?;
-        let (head, body) = text.split_once("\r\n\r\n").context("no answer")?;
-        let status = head.split(' ').nth(1).context("no status")?.parse()?;
-        let lines = head.lines().map(str::to_lowercase);
-        let mut length =
-            lines.filter_map(|line| Some(line.strip_prefix("content-length:")?.to_owned()));
-        match length.next() {
-            Some(length) => {
-                ensure!(body.len() == length.trim().parse::<usize>()?, "half an answer")
-            }
-            None => ensure!(body.ends_with("0\r\n\r\n"), "half a stream"),
-        }
-        Ok((status, body.to_owned()))
+        read(self.send(server)?)
     }
 
     /// The same, of an answer in JSON.
@@ -82,4 +68,24 @@ impl<'a> Ask<'a> {
         ensure!(status == 200, "{} {}: {status}: {text}", self.method, self.path);
         Ok(serde_json::from_str(&text)?)
     }
+}
+
+/// Waits for the whole answer on a connection: its status and its text.
+///
+/// # Errors
+/// If the server is gone before the end.
+pub fn read(mut stream: TcpStream) -> anyhow::Result<(u16, String)> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    let text = String::from_utf8(bytes)?;
+    let (head, body) = text.split_once("\r\n\r\n").context("no answer")?;
+    let status = head.split(' ').nth(1).context("no status")?.parse()?;
+    let lines = head.lines().map(str::to_lowercase);
+    let mut lengths =
+        lines.filter_map(|line| Some(line.strip_prefix("content-length:")?.to_owned()));
+    match lengths.next() {
+        Some(length) => ensure!(body.len() == length.trim().parse::<usize>()?, "half an answer"),
+        None => ensure!(body.ends_with("0\r\n\r\n"), "half a stream"),
+    }
+    Ok((status, body.to_owned()))
 }

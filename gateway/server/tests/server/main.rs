@@ -20,6 +20,7 @@ mod models;
 mod moderation;
 mod program;
 mod reference;
+mod rolling;
 mod scorer;
 mod selection;
 mod settings;
