@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,14 @@ pub struct Process {
 #[must_use]
 pub fn tiny_model() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/tiny-llama"))
+}
+
+/// The program beside this one.
+///
+/// # Errors
+/// If nobody knows where this one is.
+pub fn sibling() -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("lethe-gateway"))
 }
 
 /// The adapters for it.
@@ -95,6 +103,17 @@ impl Process {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How much memory it has in hand.
+    ///
+    /// # Errors
+    /// If it is gone, or this is no Linux.
+    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = kilobytes.and_then(|rest| rest.trim().strip_suffix("kB"));
+        Ok(kilobytes.context("no VmRSS")?.trim().parse::<u64>()? * 1_024)
     }
 
     /// Sends `SIGTERM`, and waits for a good end.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use acceptance::crash::World;
+use acceptance::gateway::sibling;
 use anyhow::Context as _;
 use clap::Parser;
 
@@ -28,7 +29,7 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let program = match arguments.gateway {
         Some(program) => program,
-        None => std::env::current_exe()?.with_file_name("lethe-gateway"),
+        None => sibling()?,
     };
     let folder = tempfile::tempdir()?;
     let started = Instant::now();
