@@ -23,7 +23,7 @@ const ROUNDING: f64 = 0.15;
 /// Compares a gateway before other servers with one that computes itself.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The gateway with the local engine, such as http://127.0.0.1:8080.
+    /// The gateway with the local engine, at the root of its API.
     #[arg(long)]
     local: String,
     /// The gateway before other servers.
