@@ -11,8 +11,8 @@ use crate::settings::{LogFormat, LogSettings, Settings};
 /// If a logger was installed before, or the level is none.
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
     // actix's own lines about workers and signals are ours to write; mistral.rs writes paths.
-    let directives =
-        format!("{},actix_server=warn,actix_http=warn,mistralrs_core=warn", settings.level);
+    let others = "actix_server=warn,actix_http=warn,mistralrs_core=warn,mistralrs_quant=warn";
+    let directives = format!("{},{others}", settings.level);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(directives)?)
         .with_span_events(FmtSpan::NONE)
