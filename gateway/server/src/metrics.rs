@@ -129,6 +129,8 @@ family::metrics! {
         adapters_loaded: IntGauge("lethe_adapters_loaded", []),
         /// Adapter generations that no name points to and running requests still hold.
         adapters_retired: IntGauge("lethe_adapters_retired", []),
+        /// Adapters that were loaded before the last start and could not be again; each counts until its name is loaded or unloaded.
+        adapters_unrestored: IntGauge("lethe_adapters_unrestored", []),
         /// Leases that running requests hold.
         adapter_leases: IntGauge("lethe_adapter_leases", []),
         /// Time to read, check and enter an adapter.

@@ -48,6 +48,7 @@ impl Metrics {
         self.adapters_bytes.set(i64::try_from(usage.resident_bytes).unwrap_or(i64::MAX));
         self.adapters_loaded.set(signed(usage.live_generations));
         self.adapters_retired.set(signed(usage.retired_generations));
+        self.adapters_unrestored.set(signed(catalogue.restore_faults().len()));
         self.adapter_leases.set(signed(usage.leases));
         let counters = catalogue.counters();
         raise(&self.adapter_loads, counters.loads);

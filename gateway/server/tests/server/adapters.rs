@@ -1,9 +1,11 @@
 use gateway_engine::scripted::{Gate, Script};
+use gateway_server::local;
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 
 use crate::client::{Reply, send};
-use crate::house::{House, chat};
+use crate::hosting::run;
+use crate::house::{House, chat, settings};
 
 fn open() -> House {
     House::open(Script::default())
@@ -162,4 +164,43 @@ fn a_swap_does_not_touch_running_requests() {
     house.wait_until_empty();
     let after = house.catalogue.usage();
     assert_eq!((after.leases, after.retired_generations), (0, 0));
+}
+
+#[test]
+fn what_could_not_be_restored_is_a_metric_until_its_name_is_loaded() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("adapters/one");
+    std::fs::create_dir_all(&folder).expect("made");
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
+    for file in ["adapter_config.json", "adapter_model.safetensors"] {
+        let from = format!("{fixtures}/adapters/one/{file}");
+        std::fs::copy(from, folder.join(file)).expect("copied");
+    }
+    let settings = settings(&[
+        ("model", &format!("{fixtures}/tiny-llama")),
+        ("home", home.path().to_str().expect("a path")),
+        ("engine.kv_bytes", "131072"),
+    ]);
+    drop(local::load(&settings).expect("the fixture"));
+    let away = home.path().join("away");
+    std::fs::rename(&folder, &away).expect("moved");
+    let loaded = local::load(&settings).expect("the fixture");
+    let running = run(settings, move || Ok(loaded));
+    while running.gateway.phase() == gateway_server::Phase::Starting {
+        std::thread::yield_now();
+    }
+    let unrestored = || {
+        let page = send(running.addresses.1, "GET", "/metrics", &[], b"").finish();
+        let line = |line: &&str| line.starts_with("lethe_adapters_unrestored ");
+        page.text().lines().find(line).map(str::to_owned)
+    };
+    assert_eq!(unrestored().as_deref(), Some("lethe_adapters_unrestored 1"));
+    std::fs::rename(&away, &folder).expect("moved");
+    let body = json!({"name": "one", "source": "one"}).to_string();
+    let headers = [("content-type", "application/json")];
+    let reply = send(running.addresses.0, "POST", "/v1/adapters", &headers, body.as_bytes());
+    assert_eq!(reply.status, 200);
+    assert_eq!(unrestored().as_deref(), Some("lethe_adapters_unrestored 0"));
+    let _ = (running.ending.try_send(()), running.ending.try_send(()));
+    running.thread.join().expect("no panic").expect("it ended");
 }
