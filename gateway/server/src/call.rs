@@ -1,8 +1,6 @@
 //! What a handler knows of a request beside its body.
 
-use std::fmt;
 use std::future::{Ready, ready};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
@@ -11,21 +9,12 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use gateway_engine::EngineError;
 use gateway_wire::selection::{self, Selection};
 
+use crate::clock;
 use crate::disconnect::Disconnect;
 use crate::error::{ApiError, Code};
 use crate::keys::{Caller, Infer, Reservation};
 use crate::note::Note;
-use crate::{chance, clock};
-
-/// The header with a request's id.
-pub(crate) const ID_HEADER: &str = "x-request-id";
-
-/// The longest id that is taken from a client.
-const MAX_ID_BYTES: usize = 128;
-
-/// A request's id: the client's, if it is a sane one.
-#[derive(Debug, Clone)]
-pub(crate) struct RequestId(Rc<str>);
+use crate::request_id::RequestId;
 
 /// A request beside its body, of somebody who may ask for answers.
 pub(crate) struct Call {
@@ -37,28 +26,6 @@ pub(crate) struct Call {
     pub(crate) route: String,
     pub(crate) started: Instant,
     note: Note,
-}
-
-impl RequestId {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let sane = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        let given = headers.get(ID_HEADER).and_then(|value| value.to_str().ok());
-        let given = given.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()));
-        match given.filter(|id| id.bytes().all(sane)) {
-            Some(id) => Self(id.into()),
-            None => Self(chance::id().into()),
-        }
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 impl Call {

@@ -8,7 +8,7 @@ use actix_web::http::Method;
 use actix_web::middleware::Condition;
 use gateway_wire::selection;
 
-use crate::call::ID_HEADER;
+use crate::request_id::ID_HEADER;
 use crate::settings::Origins;
 
 /// Reply headers that pages may read.

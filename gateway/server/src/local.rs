@@ -8,12 +8,12 @@ use anyhow::{Context as _, anyhow};
 use gateway_engine::{Engine, LocalEngine, LocalSettings};
 use gateway_toxicity::{FastScorer, Scorer, encoder};
 use gateway_wire::selection::ScaleBounds;
-use model::source::{FetchError, ModelSource, ModelStore};
-use model::{Model, ServedPrecision};
+use model::Model;
 
 use crate::gateway::Loaded;
+use crate::prepared::{Prepared, fetch, served};
 use crate::settings::{
-    EngineKind, EngineSettings, ModerationSettings, Precision, Presets, Settings, read_presets,
+    EngineKind, EngineSettings, ModerationSettings, Presets, Settings, read_presets,
 };
 use crate::{mistral, upstream};
 
@@ -47,13 +47,6 @@ pub fn load(settings: &Settings) -> anyhow::Result<Loaded> {
     Ok(Loaded { engine, catalogue: Arc::new(catalogue), presets, scorer })
 }
 
-/// A model that was opened, and the engine that is to run it.
-pub(crate) struct Prepared {
-    /// What adapters must fit.
-    pub(crate) base: BaseModel,
-    pub(crate) start: Box<dyn FnOnce() -> anyhow::Result<Arc<dyn Engine>>>,
-}
-
 fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
     let model = Model::open(&fetch(settings)?).context("the model cannot be opened")?;
     let base = BaseModel {
@@ -67,12 +60,6 @@ fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
         Ok(Arc::new(LocalEngine::start(model, &settings)?))
     });
     Ok(Prepared { base, start })
-}
-
-/// The model's file or folder, fetched if it is not there yet.
-pub(crate) fn fetch(settings: &Settings) -> anyhow::Result<PathBuf> {
-    let source: ModelSource = settings.model.parse().context("the setting 'model'")?;
-    ModelStore::new(&settings.home).get(&source).map_err(with_hint)
 }
 
 /// The presets that come with a folder of adapters, if any do.
@@ -96,11 +83,6 @@ fn open_scorer(settings: &ModerationSettings) -> anyhow::Result<Arc<dyn Scorer>>
     })
 }
 
-fn with_hint(error: FetchError) -> anyhow::Error {
-    let hint = error.hint();
-    anyhow::Error::new(error).context(format!("the model cannot be had ({hint})"))
-}
-
 fn engine_settings(settings: EngineSettings) -> LocalSettings {
     let defaults = LocalSettings::default();
     LocalSettings {
@@ -110,13 +92,6 @@ fn engine_settings(settings: EngineSettings) -> LocalSettings {
         context_tokens: settings.context_tokens.unwrap_or(defaults.context_tokens),
         precision: served(settings.precision),
         ..defaults
-    }
-}
-
-pub(crate) const fn served(precision: Precision) -> ServedPrecision {
-    match precision {
-        Precision::Auto => ServedPrecision::Auto,
-        Precision::F32 => ServedPrecision::F32,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The engine over mistral.rs, if the program was built with it.
 
-use crate::local::Prepared;
+use crate::prepared::Prepared;
 use crate::settings::Settings;
 
 #[cfg(not(feature = "mistralrs"))]
@@ -20,7 +20,7 @@ pub(crate) fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
     use gateway_engine::Engine;
     use gateway_mistralrs::{Base, MistralEngine, MistralSettings};
 
-    use crate::local::{fetch, served};
+    use crate::prepared::{fetch, served};
 
     ensure!(
         settings.shadow.rate <= 0.0,

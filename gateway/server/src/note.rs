@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::audit::{AdapterChange, Change, Event, Generated, Place, Request};
-use crate::call::RequestId;
 use crate::error::Code;
 use crate::keys::Standing;
+use crate::request_id::RequestId;
 
 /// What the log, the metrics, the reply's headers and the audit log are told of a request.
 #[derive(Debug, Clone, Default)]

@@ -17,12 +17,12 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{Error, HttpMessage as _};
 use tracing::{Instrument as _, Span, field};
 
-use crate::call::{ID_HEADER, RequestId};
 use crate::clock;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::keys::Standing;
 use crate::note::Note;
+use crate::request_id::{ID_HEADER, RequestId};
 
 /// What requests for no known route are counted under.
 const UNMATCHED: &str = "unmatched";

@@ -8,7 +8,7 @@ use gateway_engine::upstream::{AdapterFolder, Secret, UpstreamEngine, UpstreamSe
 use gateway_engine::{Engine, ModelInfo};
 use model::{Model, ServedPrecision};
 
-use crate::local::{Prepared, fetch};
+use crate::prepared::{Prepared, fetch};
 use crate::settings::Settings;
 
 /// Where composed adapters are written if nothing is set, in the home folder.
