@@ -39,6 +39,12 @@ impl Digest {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// The first `bytes` of them, in lower-case hexadecimal digits, for names of files.
+    #[must_use]
+    pub fn prefix(&self, bytes: usize) -> String {
+        self.0.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl FromStr for Digest {

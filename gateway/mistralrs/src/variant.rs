@@ -67,7 +67,7 @@ impl Workshop for Merging {
             .collect();
         let loras: Vec<(&Lora, f32)> = loras.iter().map(|(lora, scale)| (lora, *scale)).collect();
         let merged = Merged::new(self.model.checkpoint(), &loras);
-        let name = short(key);
+        let name = key.prefix(8);
         let id = format!("{name}-{}", self.built.fetch_add(1, Ordering::Relaxed));
         through_disk(&self.scratch, &name, &self.model, &merged, |folder| {
             let pipeline = load::load_folder(folder, &self.scratch, self.precision);
@@ -100,11 +100,6 @@ pub(crate) fn through_disk<T>(
         .map_err(|e| BuildError::Merge(e.to_string()))?;
     model.checkpoint().release();
     load(&out)
-}
-
-/// The first digits of a digest.
-fn short(key: Digest) -> String {
-    key.as_bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What mistral.rs holds for each token of the vocabulary beside the weights: tokenizers, and a trie

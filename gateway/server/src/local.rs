@@ -131,10 +131,9 @@ fn adapter_root(settings: &Settings, model: &str) -> anyhow::Result<PathBuf> {
 fn state_file(home: &Path, model: &str, root: &Path) -> anyhow::Result<PathBuf> {
     let root = root.canonicalize().context("the adapter folder cannot be read")?;
     let place = Digest::of(&[model.as_bytes(), root.as_os_str().as_encoded_bytes()]);
-    let name: String = place.as_bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     let folder = home.join("state");
     std::fs::create_dir_all(&folder).context("the state folder cannot be made")?;
-    Ok(folder.join(format!("{name}.json")))
+    Ok(folder.join(format!("{}.json", place.prefix(8))))
 }
 
 #[cfg(test)]

@@ -22,9 +22,7 @@ pub(super) fn name(vector: &AdapterVector) -> String {
         content.extend_from_slice(applied.lease.digest().as_bytes());
         content.extend_from_slice(&applied.scale.to_bits().to_le_bytes());
     }
-    let digest = Digest::of(&[&content]);
-    let hex = digest.as_bytes()[..NAME_BYTES].iter().map(|byte| format!("{byte:02x}"));
-    PREFIX.chars().map(String::from).chain(hex).collect()
+    format!("{PREFIX}{}", Digest::of(&[&content]).prefix(NAME_BYTES))
 }
 
 /// The rank of what `vector` comes to.
