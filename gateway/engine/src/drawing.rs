@@ -137,7 +137,7 @@ impl Drawing {
         }
         Ok(match self.scores {
             Some(top) => sampler::score(logits, token, top),
-            None => Scored { token, logprob: None, top: Vec::new() },
+            None => Scored::unscored(token),
         })
     }
 }

@@ -136,6 +136,14 @@ pub struct Limits {
     pub stop_tokens: Vec<u32>,
 }
 
+impl Limits {
+    /// The fewest new tokens for which there must be room.
+    #[must_use]
+    pub fn least_tokens(&self) -> usize {
+        self.min_tokens.max(1).min(self.max_tokens)
+    }
+}
+
 /// What the generated text must conform to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Grammar {

@@ -143,8 +143,7 @@ impl LocalEngine {
         for (prompt, adapters) in job.sequences() {
             self.text.check_prompt(prompt)?;
             check_adapters(adapters, &self.config)?;
-            let least = job.limits.min_tokens.max(1).min(job.limits.max_tokens);
-            let requested = prompt.len() + least;
+            let requested = prompt.len() + job.limits.least_tokens();
             total += requested.next_multiple_of(BLOCK_TOKENS);
             let context_tokens = self.info.context_tokens.min(self.cache_tokens);
             if requested > context_tokens || total > self.cache_tokens {

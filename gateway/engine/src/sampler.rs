@@ -19,6 +19,13 @@ pub(crate) struct Scored {
     pub(crate) top: Vec<(u32, f32)>,
 }
 
+impl Scored {
+    /// A token whose log-probability is not known or not asked for.
+    pub(crate) const fn unscored(token: u32) -> Self {
+        Self { token, logprob: None, top: Vec::new() }
+    }
+}
+
 /// Natural log-probability of `token` and of the `top` likeliest tokens, by the model's own
 /// distribution.
 pub(crate) fn score(logits: &[f32], token: u32, top: usize) -> Scored {

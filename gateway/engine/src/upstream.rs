@@ -177,7 +177,7 @@ impl UpstreamEngine {
             return unsupported("comparing distributions");
         }
         check_adapters(&job.adapters, &self.config)?;
-        let requested = job.prompt.len() + job.limits.min_tokens.max(1).min(job.limits.max_tokens);
+        let requested = job.prompt.len() + job.limits.least_tokens();
         if requested > self.info.context_tokens {
             return Err(SubmitError::TooLong {
                 requested,

@@ -127,8 +127,7 @@ impl MistralEngine {
         refuse_unsupported(job)?;
         self.text.check_prompt(&job.prompt)?;
         self.check_adapters(job)?;
-        let least = job.limits.min_tokens.max(1).min(job.limits.max_tokens);
-        let requested = job.prompt.len() + least;
+        let requested = job.prompt.len() + job.limits.least_tokens();
         let context_tokens = self.info.context_tokens;
         if requested > context_tokens {
             return Err(SubmitError::TooLong { requested, context_tokens });

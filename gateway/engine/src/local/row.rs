@@ -38,7 +38,7 @@ impl Row {
         let (outlet, events) = outlet();
         let prompt_tokens = job.prompt.len();
         let prompt_scores = match job.logprobs.prompt {
-            Some(_) => vec![Scored { token: job.prompt[0], logprob: None, top: Vec::new() }],
+            Some(_) => vec![Scored::unscored(job.prompt[0])],
             None => Vec::new(),
         };
         let members: Vec<_> = job

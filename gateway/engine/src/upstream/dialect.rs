@@ -4,7 +4,7 @@ mod llama;
 mod openai;
 mod vllm;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
 use crate::sampler::Scored;
@@ -118,8 +118,7 @@ impl Dialect {
     /// the same.
     pub(super) fn spell(text: &ModelText, piece: &str) -> Result<Vec<Scored>, Fault> {
         let ids = text.tokenize(piece, crate::ControlTokens::AsText);
-        let unscored = |token| Scored { token, logprob: None, top: Vec::new() };
-        Ok(ids.map_err(|_| Fault::Garbage)?.into_iter().map(unscored).collect())
+        Ok(ids.map_err(|_| Fault::Garbage)?.into_iter().map(Scored::unscored).collect())
     }
 }
 
@@ -133,21 +132,53 @@ fn failure(error: &Value) -> Fault {
     }
 }
 
-/// The fields that all dialects share.
-fn common(job: &Job) -> Map<String, Value> {
+/// The fields that all dialects share, and `more`, which is an object.
+fn common(job: &Job, more: Value) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert("prompt".into(), job.prompt.clone().into());
     fields.insert("stream".into(), true.into());
     fields.insert("temperature".into(), job.sampling.temperature.into());
     fields.insert("top_p".into(), job.sampling.top_p.into());
+    if let Value::Object(more) = more {
+        fields.extend(more);
+    }
     fields
+}
+
+/// The fields of OpenAI's completions, and `more`, which is an object.
+fn completions(job: &Job, target: &Target, more: Value) -> Map<String, Value> {
+    let mut fields = common(job, more);
+    let sampling = &job.sampling;
+    if let Target::Named(name) = target {
+        fields.insert("model".into(), name.clone().into());
+    }
+    fields.insert("presence_penalty".into(), sampling.presence_penalty.into());
+    fields.insert("frequency_penalty".into(), sampling.frequency_penalty.into());
+    fields.insert("stream_options".into(), json!({"include_usage": true}));
+    if !sampling.logit_bias.is_empty() {
+        let bias = sampling.logit_bias.iter().map(|(id, bias)| (id.to_string(), json!(bias)));
+        fields.insert("logit_bias".into(), Value::Object(bias.collect()));
+    }
+    fields
+}
+
+impl Target {
+    /// The scales as llama.cpp's server is told them.
+    pub(super) fn scales(&self) -> Vec<Value> {
+        match self {
+            Self::Named(_) => Vec::new(),
+            Self::Scales(scales) => {
+                scales.iter().map(|(id, scale)| json!({"id": id, "scale": scale})).collect()
+            }
+        }
+    }
 }
 
 /// The schema that `grammar` asks for, if it does; any object has one too.
 fn schema(grammar: &Grammar) -> Option<Value> {
     match grammar {
         Grammar::Free => None,
-        Grammar::JsonObject => Some(serde_json::json!({"type": "object"})),
+        Grammar::JsonObject => Some(json!({"type": "object"})),
         Grammar::JsonSchema(schema) => Some(schema.clone()),
     }
 }

@@ -62,6 +62,9 @@ pub(super) async fn exchange(
         let bytes = good(fleet.http.post(url, &body, patience).await?)?.bytes().await?;
         let text = std::str::from_utf8(&bytes).map_err(|_| Fault::Garbage)?;
         reception.event(text, outlet).await?;
+        if reception.told.is_none() {
+            reception.done(outlet).await?;
+        }
     } else {
         let response = good(fleet.http.post(url, &body, patience.first_token).await?)?;
         reception.events(response, outlet, patience.first_token, patience.idle).await?;

@@ -61,10 +61,9 @@ impl Trial<'_> {
                 "model": name, "prompt": self.prompt, "max_tokens": 1, "temperature": 0.0,
                 "prompt_logprobs": 0,
             }),
-            Target::Scales(scales) => json!({
+            Target::Scales(_) => json!({
                 "prompt": self.prompt, "n_predict": 1, "temperature": 0.0, "n_probs": LIKELIEST,
-                "cache_prompt": false,
-                "lora": scales.iter().map(|(id, scale)| json!({"id": id, "scale": scale})).collect::<Vec<_>>(),
+                "cache_prompt": false, "lora": target.scales(),
             }),
         }
     }

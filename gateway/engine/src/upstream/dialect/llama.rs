@@ -24,12 +24,8 @@ pub(super) fn missing(job: &Job) -> Option<&'static str> {
 }
 
 pub(super) fn request(job: &Job, target: &Target) -> Map<String, Value> {
-    let mut fields = common(job);
     let (sampling, limits) = (&job.sampling, &job.limits);
-    let scales: &[(u64, f32)] = match target {
-        Target::Scales(scales) => scales,
-        Target::Named(_) => &[],
-    };
+    let scales = target.scales();
     let more = json!({
         "n_predict": limits.max_tokens,
         "ignore_eos": limits.ignore_eos,
@@ -43,11 +39,11 @@ pub(super) fn request(job: &Job, target: &Target) -> Map<String, Value> {
         "n_probs": job.logprobs.generated.map_or(0, |top| top.max(1)),
         "return_tokens": true,
         // A scale that is not told keeps the one of all requests.
-        "lora": scales.iter().map(|(id, scale)| json!({"id": id, "scale": scale})).collect::<Vec<_>>(),
+        "lora": scales,
         // It takes the cache of a prompt under other adapters for its own.
         "cache_prompt": scales.is_empty(),
     });
-    fields.extend(more.as_object().cloned().unwrap_or_default());
+    let mut fields = common(job, more);
     if let Some(schema) = schema(&job.grammar) {
         fields.insert("json_schema".into(), schema);
     }
@@ -85,7 +81,7 @@ pub(super) fn read(value: &Value) -> Option<Vec<Said>> {
 
 fn token(token: u32, scores: Option<&Value>) -> Option<Scored> {
     let Some(scores) = scores else {
-        return Some(Scored { token, logprob: None, top: Vec::new() });
+        return Some(Scored::unscored(token));
     };
     let own = logprob(scores.get("logprob")?)?;
     let pair = |entry: &Value| Some((token_id(entry.get("id")?)?, logprob(entry.get("logprob")?)?));

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Said, Target, common, count, finish};
+use super::{Said, Target, completions, count, finish};
 use crate::{Grammar, Job};
 
 /// What the job asks for and OpenAI's completions have no field for.
@@ -24,26 +24,12 @@ pub(super) fn missing(job: &Job) -> Option<&'static str> {
 }
 
 pub(super) fn request(job: &Job, target: &Target) -> Map<String, Value> {
-    let mut fields = common(job);
-    let sampling = &job.sampling;
-    if let Target::Named(name) = target {
-        fields.insert("model".into(), name.clone().into());
-    }
-    let bias: Map<_, _> =
-        sampling.logit_bias.iter().map(|(id, bias)| (id.to_string(), json!(bias))).collect();
     let more = json!({
         "max_tokens": job.limits.max_tokens,
-        "presence_penalty": sampling.presence_penalty,
-        "frequency_penalty": sampling.frequency_penalty,
         // What is exact in a double, which JSON's numbers are to many.
-        "seed": sampling.seed & ((1 << 53) - 1),
-        "stream_options": {"include_usage": true},
+        "seed": job.sampling.seed & ((1 << 53) - 1),
     });
-    fields.extend(more.as_object().cloned().unwrap_or_default());
-    if !bias.is_empty() {
-        fields.insert("logit_bias".into(), bias.into());
-    }
-    fields
+    completions(job, target, more)
 }
 
 /// Reads a chunk. `None` if it is none.

@@ -3,18 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Said, Target, common, count, finish, logprob, schema, token_id};
+use super::{Said, Target, completions, count, finish, logprob, schema, token_id};
 use crate::sampler::Scored;
 use crate::{Grammar, Job};
 
 pub(super) fn request(job: &Job, target: &Target) -> Map<String, Value> {
-    let mut fields = common(job);
     let (sampling, limits) = (&job.sampling, &job.limits);
-    if let Target::Named(name) = target {
-        fields.insert("model".into(), name.clone().into());
-    }
-    let bias: Map<_, _> =
-        sampling.logit_bias.iter().map(|(id, bias)| (id.to_string(), json!(bias))).collect();
     let more = json!({
         // It must draw one token even if only the prompt's scores are wanted.
         "max_tokens": limits.max_tokens.max(1),
@@ -24,19 +18,13 @@ pub(super) fn request(job: &Job, target: &Target) -> Map<String, Value> {
         "top_k": if sampling.top_k == 0 { -1 } else { i64::try_from(sampling.top_k).unwrap_or(-1) },
         "min_p": sampling.min_p,
         "repetition_penalty": sampling.repetition_penalty,
-        "presence_penalty": sampling.presence_penalty,
-        "frequency_penalty": sampling.frequency_penalty,
         // The same 64 bits, as the signed number that it takes.
         "seed": sampling.seed.cast_signed(),
         "skip_special_tokens": false,
         "return_token_ids": true,
         "return_tokens_as_token_ids": true,
-        "stream_options": {"include_usage": true},
     });
-    fields.extend(more.as_object().cloned().unwrap_or_default());
-    if !bias.is_empty() {
-        fields.insert("logit_bias".into(), bias.into());
-    }
+    let mut fields = completions(job, target, more);
     if let Some(top) = job.logprobs.generated {
         fields.insert("logprobs".into(), top.into());
     }
@@ -86,11 +74,6 @@ pub(super) fn read(value: &Value, job: &Job) -> Option<Vec<Said>> {
         let completion_tokens = count(value, "/usage/completion_tokens")?;
         said.push(Said::Used { cached_tokens, completion_tokens });
     }
-    if value.get("object").and_then(Value::as_str) == Some("text_completion")
-        && job.logprobs.prompt.is_some()
-    {
-        said.push(Said::Done);
-    }
     Some(said)
 }
 
@@ -98,7 +81,7 @@ fn tokens(choice: &Value, job: &Job) -> Option<Vec<Scored>> {
     let ids = choice.get("token_ids")?.as_array()?.iter().map(token_id);
     let ids: Vec<u32> = ids.collect::<Option<_>>()?;
     let Some(top) = job.logprobs.generated else {
-        return Some(ids.into_iter().map(unscored).collect());
+        return Some(ids.into_iter().map(Scored::unscored).collect());
     };
     let logprobs = choice.get("logprobs").filter(|l| l.is_object());
     if ids.is_empty() && logprobs.is_none() {
@@ -125,7 +108,7 @@ fn scored_prompt(list: &Value, job: &Job) -> Option<Vec<Scored>> {
     let top = job.logprobs.prompt?;
     let scored = job.prompt.iter().zip(list).map(|(&token, scores)| {
         if scores.is_null() {
-            return Some(unscored(token));
+            return Some(Scored::unscored(token));
         }
         let own = logprob(scores.get(token.to_string())?.get("logprob")?)?;
         let flat: Map<_, _> = scores
@@ -155,8 +138,4 @@ fn likeliest(
 /// `token_id:28` is 28.
 fn spelled_id(text: &str) -> Option<u32> {
     text.strip_prefix("token_id:")?.parse().ok()
-}
-
-const fn unscored(token: u32) -> Scored {
-    Scored { token, logprob: None, top: Vec::new() }
 }
