@@ -1,10 +1,12 @@
 //! Managing adapters: Lethe's own form, vLLM's, and llama.cpp's list.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::RequestError;
 use crate::object::Object;
+use crate::schema::{self, Unknown};
 
 /// The longest path of a source, in bytes.
 const MAX_SOURCE_BYTES: usize = 1_024;
@@ -48,7 +50,7 @@ pub struct VllmUnloadRequest {
 }
 
 /// An adapter as `/v1/adapters` shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Adapter {
     /// What requests call it.
     pub name: String,
@@ -75,7 +77,7 @@ pub struct Adapter {
 }
 
 /// The reply to a removal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Deleted {
     /// What was removed.
     pub id: String,
@@ -86,7 +88,7 @@ pub struct Deleted {
 }
 
 /// An entry of llama.cpp's `GET /lora-adapters`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LlamaAdapter {
     /// Its place among the loaded adapters, sorted by name.
     pub id: usize,
@@ -109,6 +111,13 @@ impl LoadRequest {
         object.refuse_remaining()?;
         Ok(Self { name, source, expected })
     }
+
+    /// What [`Self::parse`] takes.
+    pub(crate) fn schema() -> Value {
+        let required = vec![("name", schema::adapter_name()), ("source", source_schema())];
+        let optional = vec![("expected_generation", ExpectedGeneration::schema())];
+        schema::object(required, optional, Unknown::Refused)
+    }
 }
 
 impl VllmLoadRequest {
@@ -129,6 +138,16 @@ impl VllmLoadRequest {
         object.refuse_remaining()?;
         Ok(Self { load: LoadRequest { name, source, expected } })
     }
+
+    /// What [`Self::parse`] takes.
+    pub(crate) fn schema() -> Value {
+        let required = vec![("lora_name", schema::adapter_name()), ("lora_path", source_schema())];
+        let optional = vec![
+            ("load_inplace", schema::about("Whether the name may be taken.", schema::flag())),
+            ("expected_generation", ExpectedGeneration::schema()),
+        ];
+        schema::object(required, optional, Unknown::Refused)
+    }
 }
 
 impl VllmUnloadRequest {
@@ -143,6 +162,15 @@ impl VllmUnloadRequest {
         let expected = take_expected(&mut object)?.unwrap_or(ExpectedGeneration::Any);
         object.refuse_remaining()?;
         Ok(Self { name, expected })
+    }
+
+    /// What [`Self::parse`] takes.
+    pub(crate) fn schema() -> Value {
+        let optional = vec![
+            ("lora_int_id", schema::integer(&(i64::MIN..=i64::MAX))),
+            ("expected_generation", ExpectedGeneration::schema()),
+        ];
+        schema::object(vec![("lora_name", schema::text())], optional, Unknown::Refused)
     }
 }
 
@@ -166,6 +194,13 @@ impl ExpectedGeneration {
             )),
         }
     }
+
+    /// What [`Self::parse`] reads.
+    #[must_use]
+    pub fn schema() -> Value {
+        let pattern = json!({"type": "string", "pattern": "^(absent|sha256:[0-9a-f]{64})$"});
+        schema::about("What the name must stand for now: `absent`, or a digest.", pattern)
+    }
 }
 
 fn take_source(object: &mut Object, name: &str) -> Result<String, RequestError> {
@@ -179,4 +214,10 @@ fn take_source(object: &mut Object, name: &str) -> Result<String, RequestError> 
 
 fn take_expected(object: &mut Object) -> Result<Option<ExpectedGeneration>, RequestError> {
     object.text("expected_generation")?.map(|text| ExpectedGeneration::parse(&text)).transpose()
+}
+
+fn source_schema() -> Value {
+    let pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$";
+    let source = json!({"type": "string", "pattern": pattern, "maxLength": MAX_SOURCE_BYTES});
+    schema::about("A folder inside the adapter folder.", source)
 }

@@ -3,12 +3,15 @@
 mod message;
 mod reply;
 
-pub(crate) use message::take as take_messages;
 pub use message::{Message, Role};
+pub(crate) use message::{schema as messages_schema, take as take_messages};
 pub use reply::{ChatChoice, ChatChunk, ChatCompletion, ChunkChoice, Delta, ReplyMessage};
+
+use serde_json::Value;
 
 use crate::object::Object;
 use crate::options::MAX_TOP_LOGPROBS;
+use crate::schema::{self, Unknown};
 use crate::selection::Selection;
 use crate::{Delivery, ModerationParam, Options, RequestError, ResponseFormat, extras};
 
@@ -56,6 +59,28 @@ impl ChatRequest {
         };
         extras::take(&mut object, &mut ignored)?;
         Ok(Self { ignored, ..request })
+    }
+
+    /// What [`Self::parse`] takes.
+    pub(crate) fn schema() -> Value {
+        let required = vec![("model", schema::model()), ("messages", messages_schema())];
+        let mut optional = Options::fields(&["max_completion_tokens", "max_tokens"], 1);
+        optional.extend([
+            ("response_format", ResponseFormat::schema()),
+            ("logprobs", schema::about("Whether log-probabilities are wanted.", schema::flag())),
+            ("top_logprobs", {
+                let range = 0..=MAX_TOP_LOGPROBS;
+                schema::about(
+                    "Alternatives beside each token; needs `logprobs`.",
+                    schema::integer(&range),
+                )
+            }),
+            ("moderation", ModerationParam::schema()),
+        ]);
+        optional.extend(Delivery::fields());
+        optional.extend(Selection::fields());
+        optional.extend(extras::fields());
+        schema::object(required, optional, Unknown::Ignored)
     }
 }
 

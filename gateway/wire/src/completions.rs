@@ -6,13 +6,21 @@ mod reply;
 pub use prompt::Prompt;
 pub use reply::{Completion, CompletionChoice, CompletionChunk, CompletionChunkChoice};
 
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+
 use crate::object::Object;
 use crate::options::{MAX_CHOICES, MAX_TOP_LOGPROBS};
+use crate::schema::{self, Unknown};
 use crate::selection::Selection;
 use crate::{Delivery, Fault, ModerationParam, Options, RequestError, ResponseFormat, extras};
 
 /// New tokens if the request does not say, as in OpenAI's API.
 const DEFAULT_MAX_TOKENS: usize = 16;
+
+/// What `best_of` may be in OpenAI's API.
+const MAX_BEST_OF: RangeInclusive<u32> = 0..=20;
 
 /// A checked request.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +76,24 @@ impl CompletionRequest {
         Ok(Self { ignored, ..request })
     }
 
+    /// What [`Self::parse`] takes.
+    pub(crate) fn schema() -> Value {
+        let required = vec![("model", schema::model()), ("prompt", prompt::schema())];
+        let top = schema::integer(&(0..=MAX_TOP_LOGPROBS));
+        let mut optional = Options::fields(&["max_tokens"], 0);
+        optional.extend([
+            ("response_format", ResponseFormat::schema()),
+            ("logprobs", schema::about("Alternatives beside each token.", top)),
+            ("echo", schema::about("Whether the prompt is part of the answer.", schema::flag())),
+            ("best_of", schema::about("Must be `n`.", schema::integer(&MAX_BEST_OF))),
+            ("moderation", ModerationParam::schema()),
+        ]);
+        optional.extend(Delivery::fields());
+        optional.extend(Selection::fields());
+        optional.extend(extras::fields());
+        schema::object(required, optional, Unknown::Ignored)
+    }
+
     fn check_choices(&self) -> Result<(), RequestError> {
         if self.prompts.len() * self.options.n > MAX_CHOICES {
             let fault = Fault::TooMany { limit: MAX_CHOICES, what: "choices (prompts times n)" };
@@ -79,7 +105,7 @@ impl CompletionRequest {
 
 /// Drawing more answers than are returned, and ranking them, is not supported.
 fn check_best_of(object: &mut Object, n: usize) -> Result<(), RequestError> {
-    match object.count("best_of", 0..=20)? {
+    match object.count("best_of", MAX_BEST_OF)? {
         Some(best_of) if best_of != n => Err(RequestError::unsupported("best_of")),
         Some(_) | None => Ok(()),
     }

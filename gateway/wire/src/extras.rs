@@ -4,10 +4,11 @@
 //! by name, because a reply that silently ignores it would be a wrong one. Unknown fields are
 //! counted as [`OTHER`]: clients add fields faster than servers learn them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::RequestError;
 use crate::object::Object;
+use crate::schema::{self, Field};
 
 /// What an unknown field is counted as.
 pub const OTHER: &str = "other";
@@ -71,6 +72,9 @@ pub const REFUSED: [&str; 33] = [
     "xtc_probability",
 ];
 
+/// The most modalities that a request may ask for.
+const MAX_MODALITIES: usize = 8;
+
 /// Switches among the refused fields that are on if nothing is said; the others are off. To say
 /// what is so anyway changes nothing.
 const TRUE_BY_DEFAULT: [&str; 2] = ["add_generation_prompt", "skip_special_tokens"];
@@ -118,9 +122,27 @@ fn take_tools(
 }
 
 fn take_modalities(object: &mut Object) -> Result<(), RequestError> {
-    let Some(items) = object.list("modalities", 8)? else { return Ok(()) };
+    let Some(items) = object.list("modalities", MAX_MODALITIES)? else { return Ok(()) };
     if items.iter().all(|item| item.value == "text") {
         return Ok(());
     }
     Err(RequestError::unsupported("modalities"))
+}
+
+/// What [`take`] takes, as far as it is ignored.
+pub(crate) fn fields() -> Vec<Field> {
+    let ignored = |schema| schema::about("Accepted and ignored.", schema);
+    let uncalled =
+        schema::about("Ignored if empty, or if none may be called.", json!({"type": "array"}));
+    let mut fields = vec![
+        ("tools", uncalled.clone()),
+        ("functions", uncalled),
+        ("tool_choice", schema::about("`none` or `auto`.", json!({}))),
+        ("function_call", schema::about("`none` or `auto`.", json!({}))),
+        ("modalities", ignored(schema::list(schema::word("text"), 0, MAX_MODALITIES))),
+    ];
+    let known: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
+    let more = HARMLESS.into_iter().filter(|name| !known.contains(name) && !name.contains('.'));
+    fields.extend(more.map(|name| (name, ignored(json!({})))));
+    fields
 }

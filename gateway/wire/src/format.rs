@@ -1,9 +1,10 @@
 //! `response_format`: what the answer must conform to.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::RequestError;
 use crate::object::Object;
+use crate::schema::{self, Unknown};
 
 /// What the answer must conform to.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -36,6 +37,21 @@ impl ResponseFormat {
         };
         format.refuse_remaining()?;
         Ok(result)
+    }
+
+    /// What [`Self::take`] takes.
+    pub(crate) fn schema() -> Value {
+        let plain = vec![("type", schema::one_of(&["text", "json_object"]))];
+        let named = vec![
+            ("name", json!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"})),
+            ("schema", json!({"type": "object"})),
+        ];
+        let optional = vec![("description", schema::text()), ("strict", schema::flag())];
+        let named = schema::object(named, optional, Unknown::Refused);
+        let schema = vec![("type", schema::word("json_schema")), ("json_schema", named)];
+        let choices =
+            [plain, schema].map(|fields| schema::object(fields, Vec::new(), Unknown::Refused));
+        schema::about("What the answer must conform to.", schema::any_of(choices.into()))
     }
 }
 

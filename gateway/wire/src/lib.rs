@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod adapters;
+mod body;
 mod chat;
 mod completions;
 mod error;
@@ -20,6 +21,7 @@ mod object;
 mod options;
 mod reply;
 mod request;
+mod schema;
 pub mod selection;
 pub mod sse;
 mod tokens;
@@ -29,6 +31,7 @@ pub use adapters::{
     Adapter, Deleted, ExpectedGeneration, LlamaAdapter, LoadRequest, VllmLoadRequest,
     VllmUnloadRequest,
 };
+pub use body::Body;
 pub use chat::{
     ChatChoice, ChatChunk, ChatCompletion, ChatRequest, ChunkChoice, Delta, Message, ReplyMessage,
     Role,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// `choices[].logprobs` of chat completions.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ChatLogprobs {
     /// One entry a token.
     pub content: Vec<TokenLogprob>,
@@ -14,7 +15,7 @@ pub struct ChatLogprobs {
 }
 
 /// A token, how likely it was, and what else was likely.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TokenLogprob {
     /// The token's text; bytes that are no character are U+FFFD.
     pub token: String,
@@ -27,7 +28,7 @@ pub struct TokenLogprob {
 }
 
 /// A likely token.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TopLogprob {
     /// The token's text.
     pub token: String,
@@ -38,7 +39,7 @@ pub struct TopLogprob {
 }
 
 /// `choices[].logprobs` of plain completions: four lists of the same length.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 pub struct CompletionLogprobs {
     /// Each token's text.
     pub tokens: Vec<String>,

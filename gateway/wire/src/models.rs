@@ -1,9 +1,11 @@
 //! `GET /v1/models`: the base model, and each adapter and preset as a model of its own.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A list, as OpenAI wraps it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
 pub struct List<T> {
     /// `list`
     pub object: &'static str,
@@ -20,7 +22,7 @@ impl<T> List<T> {
 }
 
 /// Something that `model` may name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Model {
     /// What `model` says.
     pub id: String,

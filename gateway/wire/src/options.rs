@@ -1,6 +1,11 @@
 //! How text is to be generated: the fields that chat and plain completions share.
 
+use std::ops::RangeInclusive;
+
+use serde_json::{Value, json};
+
 use crate::object::{Located, Object};
+use crate::schema::{self, Field, Unknown, about};
 use crate::{Fault, RequestError};
 
 /// The most choices a request may ask for.
@@ -16,6 +21,18 @@ pub(crate) const MAX_TOKEN_ITEMS: usize = 1_024;
 
 /// Beyond any context, and so no limit of its own.
 const MAX_TOKENS: u32 = i32::MAX.unsigned_abs();
+
+/// How much randomness there may be.
+const TEMPERATURE: RangeInclusive<f64> = 0.0..=2.0;
+/// Shares of probability.
+const SHARE: RangeInclusive<f64> = 0.0..=1.0;
+const REPETITION: RangeInclusive<f64> = 0.01..=10.0;
+const PENALTY: RangeInclusive<f64> = -2.0..=2.0;
+const BIAS: RangeInclusive<f64> = -100.0..=100.0;
+const TOP_K: RangeInclusive<i64> = -1..=u32::MAX as i64;
+const SEED: RangeInclusive<i64> = i64::MIN..=i64::MAX;
+const CHOICES: RangeInclusive<u32> = 1..=MAX_CHOICES as u32;
+const LEAST_TOKENS: RangeInclusive<u32> = 0..=MAX_TOKENS;
 
 /// How tokens are drawn and when generation ends.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,18 +89,18 @@ impl Options {
         least: u32,
     ) -> Result<Self, RequestError> {
         let options = Self {
-            temperature: float(object, "temperature", 0.0, 2.0, 1.0)?,
-            top_p: float(object, "top_p", 0.0, 1.0, 1.0)?,
+            temperature: float(object, "temperature", TEMPERATURE, 1.0)?,
+            top_p: float(object, "top_p", SHARE, 1.0)?,
             top_k: take_top_k(object)?,
-            min_p: float(object, "min_p", 0.0, 1.0, 0.0)?,
-            repetition_penalty: float(object, "repetition_penalty", 0.01, 10.0, 1.0)?,
-            presence_penalty: float(object, "presence_penalty", -2.0, 2.0, 0.0)?,
-            frequency_penalty: float(object, "frequency_penalty", -2.0, 2.0, 0.0)?,
+            min_p: float(object, "min_p", SHARE, 0.0)?,
+            repetition_penalty: float(object, "repetition_penalty", REPETITION, 1.0)?,
+            presence_penalty: float(object, "presence_penalty", PENALTY, 0.0)?,
+            frequency_penalty: float(object, "frequency_penalty", PENALTY, 0.0)?,
             logit_bias: take_logit_bias(object)?,
-            seed: object.integer("seed", i64::MIN..=i64::MAX)?.map(i64::cast_unsigned),
-            n: object.count("n", 1..=128)?.unwrap_or(1),
+            seed: object.integer("seed", SEED)?.map(i64::cast_unsigned),
+            n: object.count("n", CHOICES)?.unwrap_or(1),
             max_tokens: take_max_tokens(object, max_names, least)?,
-            min_tokens: object.count("min_tokens", 0..=MAX_TOKENS)?.unwrap_or(0),
+            min_tokens: object.count("min_tokens", LEAST_TOKENS)?.unwrap_or(0),
             ignore_eos: object.flag("ignore_eos")?.unwrap_or(false),
             stop: take_stop(object)?,
             stop_tokens: take_stop_tokens(object)?,
@@ -95,6 +112,58 @@ impl Options {
             Some(_) | None => Ok(options),
         }
     }
+
+    /// What [`Self::take`] takes, with the same names of the token limit.
+    pub(crate) fn fields(max_names: &[&'static str], least: u32) -> Vec<Field> {
+        let number = |range| schema::number(&range);
+        let limit = about("At most this many new tokens.", schema::integer(&(least..=MAX_TOKENS)));
+        let mut fields = vec![
+            ("temperature", about("0 takes the likeliest token.", number(TEMPERATURE))),
+            ("top_p", about("Probability mass that is kept.", number(SHARE))),
+            (
+                "top_k",
+                about("How many tokens are kept; 0 and -1 keep all.", schema::integer(&TOP_K)),
+            ),
+            ("min_p", about("Least probability relative to the likeliest token's.", number(SHARE))),
+            ("repetition_penalty", about("Divides the logits of seen tokens.", number(REPETITION))),
+            (
+                "presence_penalty",
+                about("Subtracted once for a token in the output.", number(PENALTY)),
+            ),
+            (
+                "frequency_penalty",
+                about("Subtracted for each time a token is there.", number(PENALTY)),
+            ),
+            ("logit_bias", about("Added to the logits of tokens, by id.", bias_schema())),
+            ("seed", about("Same seed, same text.", schema::integer(&SEED))),
+            ("n", about("How many choices.", schema::integer(&CHOICES))),
+            ("min_tokens", about("At least this many new tokens.", schema::integer(&LEAST_TOKENS))),
+            ("ignore_eos", about("Whether the model's end of text is ignored.", schema::flag())),
+            ("stop", about("Texts that end generation.", stop_schema())),
+            ("stop_token_ids", {
+                let tokens = schema::list(schema::token(), 0, MAX_TOKEN_ITEMS);
+                about("Tokens that end generation.", tokens)
+            }),
+        ];
+        fields.extend(max_names.iter().map(|name| (*name, limit.clone())));
+        fields
+    }
+}
+
+fn stop_schema() -> Value {
+    let stop = json!({"type": "string", "minLength": 1, "maxLength": MAX_STOP_BYTES});
+    schema::any_of(vec![stop.clone(), schema::list(stop, 0, MAX_STOPS)])
+}
+
+fn bias_schema() -> Value {
+    json!({
+        "type": "object",
+        "maxProperties": MAX_TOKEN_ITEMS,
+        "propertyNames": {"pattern": "^(0|[1-9][0-9]{0,9})$"},
+        "additionalProperties": {
+            "type": ["number", "null"], "minimum": BIAS.start(), "maximum": BIAS.end()
+        },
+    })
 }
 
 impl Delivery {
@@ -117,22 +186,34 @@ impl Delivery {
         options.refuse_remaining()?;
         Ok(Self::Stream { usage })
     }
+
+    /// What [`Self::take`] takes.
+    pub(crate) fn fields() -> [Field; 2] {
+        let optional = vec![
+            ("include_usage", about("Whether a last chunk has the usage.", schema::flag())),
+            ("include_obfuscation", about("Accepted and ignored.", schema::flag())),
+        ];
+        let options = schema::object(Vec::new(), optional, Unknown::Refused);
+        [
+            ("stream", about("Whether the reply is a stream of events.", schema::flag())),
+            ("stream_options", about("Needs `stream`.", options)),
+        ]
+    }
 }
 
 fn float(
     object: &mut Object,
     name: &str,
-    low: f64,
-    high: f64,
+    range: RangeInclusive<f64>,
     default: f32,
 ) -> Result<f32, RequestError> {
     #[expect(clippy::cast_possible_truncation, reason = "the range is small; f32 is what is used")]
-    Ok(object.number(name, low..=high)?.map_or(default, |x| x as f32))
+    Ok(object.number(name, range)?.map_or(default, |x| x as f32))
 }
 
 /// -1 and 0 both keep all tokens, as in vLLM and llama.cpp.
 fn take_top_k(object: &mut Object) -> Result<usize, RequestError> {
-    let k = object.integer("top_k", -1..=i64::from(u32::MAX))?.unwrap_or(0);
+    let k = object.integer("top_k", TOP_K)?.unwrap_or(0);
     Ok(usize::try_from(k).unwrap_or(0))
 }
 
@@ -189,7 +270,7 @@ fn take_logit_bias(object: &mut Object) -> Result<Vec<(u32, f32)>, RequestError>
             .ok()
             .filter(|id: &u32| id.to_string() == name)
             .ok_or_else(|| RequestError::invalid("logit_bias", "its keys must be token ids"))?;
-        found.push((token, float(&mut biases, &name, -100.0, 100.0, 0.0)?));
+        found.push((token, float(&mut biases, &name, BIAS, 0.0)?));
     }
     Ok(found)
 }

@@ -1,9 +1,10 @@
 //! What the replies of both completion APIs have in common.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Why an answer ended, in OpenAI's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     /// The model ended it, or a stop text or token was met.
@@ -15,7 +16,7 @@ pub enum FinishReason {
 }
 
 /// The `lethe` block: what was applied to the answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Applied {
     /// The adapters, sorted by name; none for the base model.
     pub adapters: Vec<AppliedAdapter>,
@@ -25,7 +26,7 @@ pub struct Applied {
 }
 
 /// An adapter that was applied.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AppliedAdapter {
     /// Its name.
     pub name: String,

@@ -12,6 +12,7 @@ mod text;
 
 pub use expansion::{Directory, Mix, ScaleBounds};
 pub use model::ModelChoice;
+pub use text::header_schema;
 
 /// The header that chooses adapters, and that replies carry.
 pub const HEADER: &str = "x-lethe-adapters";

@@ -1,10 +1,13 @@
 //! `POST /tokenize` and `/detokenize`, in vLLM's shapes.
 
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::RequestError;
 use crate::chat::{self, Message};
 use crate::object::{Located, Object};
+use crate::schema::{self, Unknown};
 
 /// The most tokens that are turned into text at once.
 const MAX_TOKENS: usize = 1 << 20;
@@ -30,7 +33,7 @@ pub enum TokenizeInput {
 }
 
 /// The tokens of a text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TokenizeReply {
     /// How many.
     pub count: usize,
@@ -52,7 +55,7 @@ pub struct DetokenizeRequest {
 }
 
 /// The text of tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DetokenizeReply {
     /// The text.
     pub prompt: String,
@@ -83,6 +86,25 @@ impl TokenizeRequest {
         object.refuse_remaining()?;
         Ok(Self { model, input, strings })
     }
+
+    /// What [`Self::parse`] takes.
+    pub(crate) fn schema() -> Value {
+        let always = || json!({"type": "boolean", "enum": [true]});
+        let optional = vec![
+            ("model", schema::text()),
+            ("prompt", schema::about("The text.", schema::text())),
+            ("messages", chat::messages_schema()),
+            ("return_token_strs", schema::flag()),
+            ("add_special_tokens", always()),
+            ("add_generation_prompt", always()),
+        ];
+        let mut schema = schema::object(Vec::new(), optional, Unknown::Refused);
+        schema["oneOf"] = json!([
+            {"required": ["prompt"], "properties": {"prompt": {"type": "string"}}},
+            {"required": ["messages"], "properties": {"messages": {"type": "array"}}},
+        ]);
+        schema
+    }
 }
 
 impl DetokenizeRequest {
@@ -97,5 +119,11 @@ impl DetokenizeRequest {
         object.refuse_remaining()?;
         let tokens = tokens.into_iter().map(Located::into_token).collect::<Result<_, _>>()?;
         Ok(Self { model, tokens })
+    }
+
+    /// What [`Self::parse`] takes.
+    pub(crate) fn schema() -> Value {
+        let required = vec![("tokens", schema::list(schema::token(), 0, MAX_TOKENS))];
+        schema::object(required, vec![("model", schema::text())], Unknown::Refused)
     }
 }

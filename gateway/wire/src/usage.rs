@@ -1,9 +1,10 @@
 //! How many tokens a request took.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Token counts of a request, over all its choices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
@@ -16,7 +17,7 @@ pub struct Usage {
 }
 
 /// What the prompt's tokens were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PromptTokensDetails {
     /// Those that came from the prefix cache.
     pub cached_tokens: usize,

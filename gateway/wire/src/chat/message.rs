@@ -1,9 +1,10 @@
 //! The turns of a conversation.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::RequestError;
 use crate::object::{Located, Object};
+use crate::schema::{self, Unknown};
 
 /// The most turns of a conversation, and the most parts of a turn.
 const MAX_MESSAGES: usize = 4_096;
@@ -113,4 +114,24 @@ fn into_part(part: Located) -> Result<String, RequestError> {
         )),
         _ => Err(RequestError::invalid(object.path("type"), "it must be 'text'")),
     }
+}
+
+/// What [`take`] takes.
+pub(crate) fn schema() -> Value {
+    let text = vec![("type", schema::word("text")), ("text", schema::text())];
+    let part = schema::object(text, Vec::new(), Unknown::Ignored);
+    let content = schema::any_of(vec![schema::text(), schema::list(part, 0, MAX_MESSAGES)]);
+    let none = json!({"type": "array", "maxItems": 0});
+    let required = vec![
+        ("role", schema::one_of(&["system", "developer", "user", "assistant"])),
+        ("content", schema::about("A text, or parts that are put one after another.", content)),
+    ];
+    let optional = vec![
+        ("name", schema::about("Accepted and ignored.", schema::text())),
+        ("tool_calls", none.clone()),
+        ("function_call", none.clone()),
+        ("audio", none),
+    ];
+    let message = schema::object(required, optional, Unknown::Ignored);
+    schema::about("The conversation.", schema::list(message, 1, MAX_MESSAGES))
 }

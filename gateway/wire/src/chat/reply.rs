@@ -1,11 +1,12 @@
 //! `POST /v1/chat/completions`: the reply, whole and in chunks.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{Applied, ChatLogprobs, ChatModeration, FinishReason, Usage};
 
 /// A whole reply.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ChatCompletion<'a> {
     /// `chatcmpl-...`
     pub id: &'a str,
@@ -29,7 +30,7 @@ pub struct ChatCompletion<'a> {
 }
 
 /// One answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ChatChoice {
     /// From 0.
     pub index: usize,
@@ -42,7 +43,7 @@ pub struct ChatChoice {
 }
 
 /// The assistant's turn.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ReplyMessage {
     /// `assistant`
     pub role: &'static str,
@@ -53,7 +54,7 @@ pub struct ReplyMessage {
 }
 
 /// A piece of a stream.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ChatChunk<'a> {
     /// The same in all chunks.
     pub id: &'a str,
@@ -79,7 +80,7 @@ pub struct ChatChunk<'a> {
 }
 
 /// A piece of one answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ChunkChoice {
     /// Which answer.
     pub index: usize,
@@ -92,7 +93,7 @@ pub struct ChunkChoice {
 }
 
 /// What a chunk adds to the message.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Delta {
     /// In the answer's first chunk.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::RequestError;
 use crate::object::{Located, Object};
 use crate::options::MAX_CHOICES;
+use crate::schema;
 
 /// The most tokens in a prompt of token ids; any context is shorter.
 const MAX_PROMPT_TOKENS: usize = 1 << 20;
@@ -52,4 +53,12 @@ fn into_prompt(item: Located) -> Result<Prompt, RequestError> {
 fn into_tokens(item: Located) -> Result<Prompt, RequestError> {
     let items = item.into_list(MAX_PROMPT_TOKENS)?;
     items.into_iter().map(Located::into_token).collect::<Result<_, _>>().map(Prompt::Tokens)
+}
+
+/// What [`take`] takes.
+pub(super) fn schema() -> Value {
+    let tokens = |least| schema::list(schema::token(), least, MAX_PROMPT_TOKENS);
+    let several = schema::list(schema::any_of(vec![schema::text(), tokens(0)]), 1, MAX_CHOICES);
+    let prompt = schema::any_of(vec![schema::text(), tokens(1), several]);
+    schema::about("A text, token ids, or several of either.", prompt)
 }

@@ -1,11 +1,12 @@
 //! `POST /v1/completions`: the reply, whole and in chunks.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{Applied, ChatModeration, CompletionLogprobs, FinishReason, Usage};
 
 /// A whole reply.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Completion<'a> {
     /// `cmpl-...`
     pub id: &'a str,
@@ -29,7 +30,7 @@ pub struct Completion<'a> {
 }
 
 /// One answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CompletionChoice {
     /// Prompt number times `n`, plus the number of the choice.
     pub index: usize,
@@ -42,7 +43,7 @@ pub struct CompletionChoice {
 }
 
 /// A piece of a stream.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CompletionChunk<'a> {
     /// The same in all chunks.
     pub id: &'a str,
@@ -68,7 +69,7 @@ pub struct CompletionChunk<'a> {
 }
 
 /// A piece of one answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CompletionChunkChoice {
     /// Which answer.
     pub index: usize,

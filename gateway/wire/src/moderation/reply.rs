@@ -1,5 +1,8 @@
 //! What moderation says, in a completion's reply and in that of `POST /v1/moderations`.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 /// OpenAI's categories, which a reply of `POST /v1/moderations` always has.
@@ -31,7 +34,7 @@ pub struct CategoryScore {
 }
 
 /// What is said of one text. Maps have their keys in the order of the scores.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, JsonSchema)]
 pub struct Verdict {
     /// Whether any category is flagged.
     pub flagged: bool,
@@ -48,7 +51,7 @@ pub struct Verdict {
 pub struct Categories<T>(Vec<(&'static str, T)>);
 
 /// The block `moderation` of a completion's reply.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, JsonSchema)]
 pub struct ChatModeration {
     /// Of the prompts, in their order.
     pub input: ModerationItem,
@@ -57,7 +60,7 @@ pub struct ChatModeration {
 }
 
 /// What became of moderating one direction.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ModerationItem {
     /// All texts were scored.
@@ -77,8 +80,9 @@ pub enum ModerationItem {
 }
 
 /// What is said of one text in a completion's reply.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "moderation_result")]
+#[schemars(inline)]
 pub struct ModerationResult {
     /// The scorer's version.
     pub model: String,
@@ -88,7 +92,7 @@ pub struct ModerationResult {
 }
 
 /// The reply of `POST /v1/moderations`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, JsonSchema)]
 pub struct ModerationReply<'a> {
     /// `modr-...`
     pub id: String,
@@ -143,5 +147,19 @@ impl<T: Serialize> Serialize for Categories<T> {
             map.serialize_entry(name, value)?;
         }
         map.end()
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Categories<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("CategoriesOf{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "additionalProperties": generator.subschema_for::<T>()})
     }
 }

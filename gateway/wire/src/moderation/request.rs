@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::object::{Located, Object};
+use crate::schema::{self, Unknown};
 use crate::{Fault, RequestError, extras};
 
 /// The most inputs of a request, and the most parts of an input.
@@ -53,6 +54,15 @@ impl ModerationParam {
         moderation.refuse_remaining()?;
         Ok(Some(Self { model, input, output }))
     }
+
+    /// What [`Self::take`] takes.
+    pub(crate) fn schema() -> Value {
+        let object = |required, optional| schema::object(required, optional, Unknown::Refused);
+        let mode = || object(vec![("mode", schema::one_of(&["score", "block"]))], Vec::new());
+        let policy = object(Vec::new(), vec![("input", mode()), ("output", mode())]);
+        let moderation = object(vec![("model", schema::text())], vec![("policy", policy)]);
+        schema::about("Scores of the prompt and the answers.", moderation)
+    }
 }
 
 fn take_mode(policy: &mut Object, direction: &str) -> Result<ModerationMode, RequestError> {
@@ -79,6 +89,17 @@ impl ModerationRequest {
         let (model, inputs) = (object.text("model")?, take_inputs(&mut object)?);
         let ignored = object.remaining().map(|_| extras::OTHER).collect();
         Ok(Self { model, inputs, ignored })
+    }
+
+    /// What [`Self::parse`] takes.
+    pub(crate) fn schema() -> Value {
+        let part = vec![("type", schema::word("text")), ("text", schema::text())];
+        let part = schema::object(part, Vec::new(), Unknown::Refused);
+        let several = |items| schema::list(items, 1, MAX_INPUTS);
+        let input = schema::any_of(vec![schema::text(), several(schema::text()), several(part)]);
+        let input = schema::about("A text, several, or the text parts of one.", input);
+        let model = schema::about("The scorer.", schema::text());
+        schema::object(vec![("input", input)], vec![("model", model)], Unknown::Ignored)
     }
 }
 

@@ -1,10 +1,16 @@
 //! The body's ways to choose: `adapters`, and llama.cpp's `lora`.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use super::{Item, MAX_ITEMS, Selection, SelectionError, Target, text};
 use crate::object::{Located, Object};
+use crate::schema::{self, Field, Unknown, about};
 use crate::{Fault, RequestError};
+
+/// What can be a scale at all.
+const SCALES: RangeInclusive<f64> = f32::MIN as f64..=f32::MAX as f64;
 
 impl Selection {
     /// Takes the body's choice, if it makes one.
@@ -15,6 +21,24 @@ impl Selection {
             return Err(RequestError::invalid("lora", "it cannot stand beside 'adapters'"));
         }
         Ok(adapters.or(lora))
+    }
+
+    /// What [`Self::take`] takes.
+    pub(crate) fn fields() -> [Field; 2] {
+        let scale = || ("scale", schema::number(&SCALES));
+        let name = || ("name", schema::adapter_name());
+        let object = |required, optional| schema::object(required, optional, Unknown::Refused);
+        let scaled = object(vec![name()], vec![scale()]);
+        let named = schema::any_of(vec![schema::adapter_name(), scaled]);
+        let indexed = object(vec![("id", schema::token()), scale()], Vec::new());
+        let lora = schema::any_of(vec![indexed, object(vec![name(), scale()], Vec::new())]);
+        [
+            (
+                "adapters",
+                about("Adapters and presets, by name.", schema::list(named, 0, MAX_ITEMS)),
+            ),
+            ("lora", about("The same in llama.cpp's words.", schema::list(lora, 0, MAX_ITEMS))),
+        ]
     }
 }
 
@@ -75,5 +99,5 @@ fn named(name: &str, path: String) -> Result<Target, RequestError> {
 /// Any finite number here; the configured bounds are checked after presets are expanded.
 fn take_scale(object: &mut Object) -> Result<Option<f32>, RequestError> {
     #[expect(clippy::cast_possible_truncation, reason = "the range is f32's")]
-    Ok(object.number("scale", f64::from(f32::MIN)..=f64::from(f32::MAX))?.map(|x| x as f32))
+    Ok(object.number("scale", SCALES)?.map(|x| x as f32))
 }

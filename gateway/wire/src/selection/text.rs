@@ -10,6 +10,8 @@
 //!
 //! White space around an item of the header is skipped. Nothing at all chooses none.
 
+use serde_json::{Value, json};
+
 use super::{Item, MAX_ITEMS, Selection, SelectionError, Target};
 
 /// The longest name.
@@ -36,6 +38,13 @@ impl Selection {
         }
         parse(suffix, '+', '@')
     }
+}
+
+/// Of what can stand in the header, but for names that stand twice.
+#[must_use]
+pub fn header_schema() -> Value {
+    let item = r"[ \t]*[a-z0-9][a-z0-9._-]{0,63}(=-?[0-9]{1,20}(\.[0-9]{1,20})?)?[ \t]*";
+    json!({"type": "string", "pattern": format!(r"^({item}(,{item})*|[ \t]*)$")})
 }
 
 const NAME_FAULT: SelectionError = SelectionError::Syntax(
