@@ -8,14 +8,16 @@ use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest};
+use gateway_wire::Body;
 
 use crate::error::{ApiError, Code};
 use crate::gateway::Gateway;
 
-/// The bytes of a body that says it is JSON. The limit is the app's `PayloadConfig`.
-pub(crate) struct JsonBody(pub(crate) Bytes);
+/// A body that says it is JSON, and could be read. The limit of its length is the app's
+/// `PayloadConfig`.
+pub(crate) struct JsonBody<T>(pub(crate) T);
 
-impl FromRequest for JsonBody {
+impl<T: Body> FromRequest for JsonBody<T> {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
@@ -28,7 +30,8 @@ impl FromRequest for JsonBody {
             let bytes = tokio::time::timeout(patience.unwrap_or_default(), bytes).await;
             let bytes = bytes
                 .map_err(|_| ApiError::new(Code::BodyTimeout, "the body did not come in time"))?;
-            bytes.map(Self).map_err(|error| body_error(&error))
+            let bytes = bytes.map_err(|error| body_error(&error))?;
+            Ok(Self(T::parse(&bytes)?))
         })
     }
 }

@@ -22,6 +22,8 @@ pub struct ApiError {
     cause: Option<Box<dyn Error + Send + Sync>>,
     /// After how many seconds it may be tried again, if that is known.
     retry_after: Option<u64>,
+    /// The methods that the path takes, if it does not take the request's.
+    allow: Option<Box<str>>,
 }
 
 /// What went wrong.
@@ -192,7 +194,14 @@ impl Code {
 impl ApiError {
     /// An error with a message for the client.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), param: None, cause: None, retry_after: None }
+        Self {
+            code,
+            message: message.into(),
+            param: None,
+            cause: None,
+            retry_after: None,
+            allow: None,
+        }
     }
 
     /// The gateway is at fault; only the log is told the cause.
@@ -212,6 +221,12 @@ impl ApiError {
     pub fn after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The same error, at a path that takes these methods, separated by commas.
+    #[must_use]
+    pub fn allowing(self, methods: &str) -> Self {
+        Self { allow: Some(methods.into()), ..self }
     }
 
     /// What went wrong.
@@ -243,6 +258,9 @@ impl ApiError {
     #[must_use]
     pub fn response(&self, request_id: Option<&str>) -> HttpResponse {
         let mut response = HttpResponse::build(self.code.status());
+        if let Some(methods) = &self.allow {
+            response.insert_header((header::ALLOW, &**methods));
+        }
         match self.code.status() {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 response

@@ -22,10 +22,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub use command::{KeyAction, KeyCommand, KeyCommandError};
 pub use file::KeyFileError;
 
-pub(crate) use caller::{AdaptersRead, AdaptersWrite, Caller, Guarded, Infer, Metrics};
+pub(crate) use caller::{
+    AdaptersRead, AdaptersWrite, Any, Caller, Demand, Guarded, Infer, Metrics,
+};
 pub(crate) use rates::Reservation;
 pub(crate) use ring::Keyring;
 pub(crate) use rules::Rules;
+pub(crate) use scope::Scope;
 pub(crate) use standing::Standing;
 
 use gateway_wire::selection::ScaleBounds;

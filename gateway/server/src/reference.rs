@@ -6,6 +6,7 @@ use gateway_wire::{HARMLESS_FIELDS, REFUSED_FIELDS};
 
 use crate::error::{Code, INVALID_CODES};
 use crate::metrics::Metrics;
+use crate::routes;
 use crate::settings::KEYS;
 
 /// A page: its file name and its text.
@@ -13,12 +14,13 @@ pub type Page = (&'static str, String);
 
 /// All pages.
 #[must_use]
-pub fn pages() -> [Page; 4] {
+pub fn pages() -> [Page; 5] {
     [
         ("fields.md", fields()),
         ("settings.md", settings()),
         ("errors.md", errors()),
         ("metrics.md", metrics()),
+        ("openapi.json", format!("{:#}\n", routes::document())),
     ]
 }
 

@@ -6,79 +6,82 @@ mod completions;
 mod llama;
 mod models;
 mod moderations;
+mod openapi;
+mod operation;
 mod ops;
 mod reading;
+mod table;
 mod tokens;
 mod vllm;
 
+use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, ContentType};
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route};
+use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig};
+use actix_web::{HttpResponse, Resource};
 use gateway_engine::Permit;
 use gateway_wire::{Delivery, selection, sse};
+use serde_json::Value;
 
 use crate::call::Call;
 use crate::error::{ApiError, Code};
 use crate::gateway::Gateway;
 use crate::generation::{Order, stream};
-use crate::keys::Guarded;
 use crate::replies::Reply;
+use openapi::Document;
+use operation::Operation;
 
 pub use ops::configure as configure_ops;
 
 /// Enters all routes of the API.
 pub fn configure(config: &mut ServiceConfig) {
+    let operations = table::operations();
+    config.app_data(Data::new(Document::of(&operations)));
+    let mut paths: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for operation in operations {
+        paths.entry(operation.path).or_default().push(operation);
+    }
+    for (path, operations) in paths {
+        config.service(resource(path, operations));
+    }
     config
-        .service(resource("/v1/chat/completions", [guarded(web::post(), chat::create)]))
-        .service(resource("/v1/completions", [guarded(web::post(), completions::create)]))
-        .service(resource("/v1/moderations", [guarded(web::post(), moderations::create)]))
-        .service(resource("/v1/models", [guarded(web::get(), models::list)]))
-        .service(resource("/v1/models/{model}", [guarded(web::get(), models::get)]))
-        .service(resource(
-            "/v1/adapters",
-            [guarded(web::get(), adapters::list), guarded(web::post(), adapters::load)],
-        ))
-        .service(resource(
-            "/v1/adapters/{name}",
-            [guarded(web::get(), adapters::get), guarded(web::delete(), adapters::unload)],
-        ))
-        .service(resource("/v1/load_lora_adapter", [guarded(web::post(), vllm::load)]))
-        .service(resource("/v1/unload_lora_adapter", [guarded(web::post(), vllm::unload)]))
-        .service(resource("/lora-adapters", [guarded(web::get(), llama::list)]))
-        .service(resource("/tokenize", [guarded(web::post(), tokens::tokenize)]))
-        .service(resource("/detokenize", [guarded(web::post(), tokens::detokenize)]))
+        .app_data(QueryConfig::default().error_handler(|_, _| unreadable_query().into()))
+        .app_data(PathConfig::default().error_handler(|_, _| nothing_here().into()))
         .default_service(web::to(unknown_route));
 }
 
-/// What [`guarded`] makes.
-struct GuardedRoute(Route);
-
-/// A route to a handler whose first argument proves that the caller may do this. There is no
-/// other way to enter one here.
-fn guarded<F, Arguments>(route: Route, handler: F) -> GuardedRoute
-where
-    F: Handler<Arguments>,
-    F::Output: Responder + 'static,
-    Arguments: FromRequest + Guarded + 'static,
-{
-    GuardedRoute(route.to(handler))
+/// The API's document.
+pub(crate) fn document() -> Value {
+    openapi::describe(&table::operations())
 }
 
 /// A path with its methods; all others are refused.
-fn resource<const N: usize>(path: &str, routes: [GuardedRoute; N]) -> Resource {
-    let routes = routes.into_iter().map(|route| route.0);
-    let resource = routes.fold(web::resource(path), Resource::route);
-    resource.default_service(web::to(wrong_method))
+fn resource(path: &str, operations: Vec<Operation>) -> Resource {
+    let methods: Vec<_> = operations.iter().map(|operation| operation.method.as_str()).collect();
+    let methods = methods.join(", ");
+    let routes = operations.into_iter().map(|operation| operation.route);
+    routes
+        .fold(web::resource(path), Resource::route)
+        .default_service(web::to(move || ready(wrong_method(&methods))))
 }
 
 async fn unknown_route() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::new(Code::RouteNotFound, "there is nothing at this path"))
+    Err(nothing_here())
 }
 
-async fn wrong_method() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::new(Code::MethodNotAllowed, "this path does not take this method"))
+fn nothing_here() -> ApiError {
+    ApiError::new(Code::RouteNotFound, "there is nothing at this path")
+}
+
+fn unreadable_query() -> ApiError {
+    ApiError::new(Code::Invalid("invalid_value"), "the query has an unknown or malformed parameter")
+}
+
+fn wrong_method(methods: &str) -> Result<HttpResponse, ApiError> {
+    let error = ApiError::new(Code::MethodNotAllowed, "this path does not take this method");
+    Err(error.allowing(methods))
 }
 
 /// What a completion handler has made of its request.

@@ -55,21 +55,41 @@ demands! {
     AdaptersWrite: [Scope::AdaptersWrite];
     /// Reading metrics.
     Metrics: [Scope::Metrics];
+    /// Having a key.
+    Any: Scope::ALL;
 }
 
 /// A handler's arguments that begin with a proof. Only such handlers can be entered as routes.
-pub(crate) trait Guarded {}
+pub(crate) trait Guarded {
+    /// A key needs one of these.
+    const SCOPES: &'static [Scope];
+}
 
 /// An argument that cannot be had without a check.
-pub(crate) trait Proof {}
+pub(crate) trait Proof {
+    type Demand: Demand;
+}
 
-impl<D> Proof for Caller<D> {}
-impl Proof for Call {}
+impl<D: Demand> Proof for Caller<D> {
+    type Demand = D;
+}
 
-impl<P: Proof> Guarded for (P,) {}
-impl<P: Proof, A> Guarded for (P, A) {}
-impl<P: Proof, A, B> Guarded for (P, A, B) {}
-impl<P: Proof, A, B, C> Guarded for (P, A, B, C) {}
+impl Proof for Call {
+    type Demand = Infer;
+}
+
+macro_rules! guarded {
+    ($($Argument:ident),*) => {
+        impl<P: Proof, $($Argument),*> Guarded for (P, $($Argument),*) {
+            const SCOPES: &'static [Scope] = P::Demand::ANY_OF;
+        }
+    };
+}
+
+guarded!();
+guarded!(A);
+guarded!(A, B);
+guarded!(A, B, C);
 
 /// How a check ended, as the metrics call it.
 #[derive(Debug, Clone, Copy)]

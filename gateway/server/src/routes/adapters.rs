@@ -7,6 +7,7 @@ use actix_web::web::{self, Data, Path, Query};
 use adapters::{AdapterInfo, AdapterName, CatalogueError, Expected, Verification};
 use gateway_wire::{Adapter, Deleted, ExpectedGeneration, List, LoadRequest};
 
+use super::operation::{Parameters, SchemaOf, schema_of};
 use crate::audit::Change;
 use crate::body::JsonBody;
 use crate::clock;
@@ -19,6 +20,11 @@ use crate::keys::{AdaptersRead, AdaptersWrite, Caller};
 #[serde(deny_unknown_fields)]
 pub(super) struct Condition {
     expected_generation: Option<String>,
+}
+
+impl Parameters for Condition {
+    const FIELDS: &'static [(&'static str, SchemaOf)] =
+        &[("expected_generation", |_| schema_of(ExpectedGeneration::schema()))];
 }
 
 pub(super) async fn list(
@@ -44,9 +50,8 @@ pub(super) async fn get(
 pub(super) async fn load(
     caller: Caller<AdaptersWrite>,
     gateway: Data<Gateway>,
-    body: JsonBody,
+    JsonBody(request): JsonBody<LoadRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let request = LoadRequest::parse(&body.0)?;
     let adapter = load_adapter(&gateway, &caller, request, "name").await?;
     Ok(HttpResponse::Ok().json(show(adapter)?))
 }

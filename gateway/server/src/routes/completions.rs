@@ -22,10 +22,9 @@ use crate::replies::{Head, UsageChunk};
 pub(super) async fn create(
     call: Call,
     gateway: Data<Gateway>,
-    body: JsonBody,
+    JsonBody(request): JsonBody<CompletionRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let gateway = gateway.into_inner();
-    let request = CompletionRequest::parse(&body.0)?;
     gateway.count_ignored(&request.ignored);
     let permit = gateway.admit()?;
     let prepared = prepare(&gateway, &call, request).await?;

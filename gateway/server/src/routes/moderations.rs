@@ -13,9 +13,8 @@ use crate::gateway::Gateway;
 pub(super) async fn create(
     call: Call,
     gateway: Data<Gateway>,
-    body: JsonBody,
+    JsonBody(request): JsonBody<ModerationRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let request = ModerationRequest::parse(&body.0)?;
     gateway.count_ignored(&request.ignored);
     let _permit = gateway.admit()?;
     let moderation = &gateway.served()?.moderation;

@@ -1,16 +1,16 @@
 //! The routes of the operations listener: metrics and probes.
 
+use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpResponse, http::StatusCode};
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder};
 use gateway_engine::Status;
 use prometheus::TextEncoder;
 
-use super::guarded;
 use crate::clock;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
-use crate::keys::{Caller, Metrics};
+use crate::keys::{Caller, Guarded, Metrics};
 use crate::metrics::render_vllm;
 
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -18,12 +18,22 @@ const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Enters all routes of the operations listener.
 pub fn configure(config: &mut ServiceConfig) {
     config
-        .service(web::resource("/metrics").route(guarded(web::get(), metrics).0))
-        .service(web::resource("/metrics/vllm").route(guarded(web::get(), vllm).0))
+        .service(guarded("/metrics", metrics))
+        .service(guarded("/metrics/vllm", vllm))
         // Whoever probes has no key, and learns next to nothing.
         .service(web::resource("/livez").get(livez))
         .service(web::resource("/readyz").get(readyz))
         .service(web::resource("/startupz").get(startupz));
+}
+
+/// A path whose handler has the proof of its caller.
+fn guarded<F, A>(path: &str, handler: F) -> Resource
+where
+    F: Handler<A>,
+    F::Output: Responder + 'static,
+    A: FromRequest + Guarded + 'static,
+{
+    web::resource(path).get(handler)
 }
 
 async fn metrics(_: Caller<Metrics>, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {

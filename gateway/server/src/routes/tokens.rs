@@ -19,9 +19,8 @@ use crate::keys::{Caller, Infer};
 pub(super) async fn tokenize(
     _: Caller<Infer>,
     gateway: Data<Gateway>,
-    body: JsonBody,
+    JsonBody(request): JsonBody<TokenizeRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let request = TokenizeRequest::parse(&body.0)?;
     let served = serving(&gateway, request.model.as_deref())?;
     let tokens = match request.input {
         TokenizeInput::Text(text) => {
@@ -39,9 +38,8 @@ pub(super) async fn tokenize(
 pub(super) async fn detokenize(
     _: Caller<Infer>,
     gateway: Data<Gateway>,
-    body: JsonBody,
+    JsonBody(request): JsonBody<DetokenizeRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let request = DetokenizeRequest::parse(&body.0)?;
     let served = serving(&gateway, request.model.as_deref())?;
     let detokenize = move |engine: &dyn Engine| engine.detokenize(&request.tokens);
     let prompt = off_worker(served, detokenize).await.map_err(|error| error.at("tokens"))?;

@@ -14,9 +14,8 @@ use crate::keys::{AdaptersWrite, Caller};
 pub(super) async fn load(
     caller: Caller<AdaptersWrite>,
     gateway: Data<Gateway>,
-    body: JsonBody,
+    JsonBody(request): JsonBody<VllmLoadRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let request = VllmLoadRequest::parse(&body.0)?;
     let adapter = load_adapter(&gateway, &caller, request.load, "lora_name").await?;
     Ok(success(&format!("Success: LoRA adapter '{}' added successfully.", adapter.name)))
 }
@@ -24,9 +23,8 @@ pub(super) async fn load(
 pub(super) async fn unload(
     caller: Caller<AdaptersWrite>,
     gateway: Data<Gateway>,
-    body: JsonBody,
+    JsonBody(request): JsonBody<VllmUnloadRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let request = VllmUnloadRequest::parse(&body.0)?;
     let unloaded = unload_adapter(&gateway, &caller, &request.name, &request.expected).await;
     unloaded.map_err(|error| error.at("lora_name"))?;
     Ok(success(&format!("Success: LoRA adapter '{}' removed successfully.", request.name)))

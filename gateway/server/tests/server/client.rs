@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -37,7 +38,33 @@ pub(crate) fn send(
         head += &format!("{name}: {value}\r\n");
     }
     head += &format!("content-length: {}\r\n\r\n", body.len());
-    receive(send_raw(address, &[head.as_bytes(), body].concat()))
+    let incoming = receive(send_raw(address, &[head.as_bytes(), body].concat()));
+    check_documented(method, path, incoming.status);
+    incoming
+}
+
+/// The API's document.
+pub(crate) fn api_document() -> Value {
+    let pages = gateway_server::reference::pages();
+    let page = pages.iter().find(|(name, _)| *name == "openapi.json").expect("a page");
+    serde_json::from_str(&page.1).expect("JSON")
+}
+
+/// Every answer to these tests has a status that the API's document knows, if it knows the method and the
+/// path at all.
+fn check_documented(method: &str, path: &str, status: u16) {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(api_document);
+    let segments: Vec<_> = path.split('?').next().unwrap_or_default().split('/').collect();
+    let is_at = |template: &str| {
+        let wanted: Vec<_> = template.split('/').collect();
+        let mut pairs = wanted.iter().zip(&segments);
+        wanted.len() == segments.len() && pairs.all(|(w, s)| w == s || w.starts_with('{'))
+    };
+    let paths = DOCUMENT["paths"].as_object().expect("paths");
+    let operations = paths.iter().find(|(template, _)| is_at(template));
+    let operation = operations.and_then(|(_, methods)| methods.get(method.to_lowercase()));
+    let known = operation.is_none_or(|it| it["responses"].get(status.to_string()).is_some());
+    assert!(known, "{method} {path} was answered with {status}, which is not documented");
 }
 
 /// Sends bytes and leaves the answer to the caller.

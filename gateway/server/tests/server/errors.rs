@@ -74,6 +74,12 @@ fn unknown_paths_and_wrong_methods_have_error_bodies() {
     check(&house.get("/v1/nothing"), 404, "route_not_found");
     check(&house.get("/v1/chat/completions"), 405, "method_not_allowed");
     check(&house.post("/v1/models", json!({})), 405, "method_not_allowed");
+    let query = "/v1/adapters/gender?generation=absent";
+    check(&send(house.address, "DELETE", query, &[], b"").finish(), 400, "invalid_value");
+    // RFC 9110, 15.5.6.
+    let allowed = |path| house.post(path, json!({})).header("allow").map(str::to_owned);
+    assert_eq!(allowed("/v1/models").as_deref(), Some("GET"));
+    assert_eq!(allowed("/v1/adapters/gender").as_deref(), Some("GET, DELETE"));
 }
 
 #[test]
