@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::house::House;
 
-fn clients() -> PathBuf {
+pub(crate) fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
@@ -34,21 +34,25 @@ fn installed(name: &str, pins: &Path, install: impl FnOnce(&Path)) -> PathBuf {
     folder
 }
 
-fn must(command: &mut Command) {
+pub(crate) fn must(command: &mut Command) {
     let (good, said) = run(command);
     assert!(good, "{command:?}\n{said}");
 }
 
-#[test]
-fn the_python_client_is_served_unchanged() {
-    let source = clients().join("python");
-    let pins = source.join("requirements.txt");
-    let folder = installed("python-client", &pins, |folder| {
+/// A virtual environment with what the folder `name` pins.
+pub(crate) fn python(name: &str) -> PathBuf {
+    let pins = clients().join(name).join("requirements.txt");
+    installed(&format!("{name}-client"), &pins, |folder| {
         must(Command::new("python3").args(["-m", "venv"]).arg(folder));
         must(Command::new(folder.join("bin/pip")).args(["install", "-q", "-r"]).arg(&pins));
-    });
+    })
+}
+
+#[test]
+fn the_python_client_is_served_unchanged() {
+    let folder = python("python");
     let house = House::open();
-    let script = source.join("check.py");
+    let script = clients().join("python/check.py");
     must(Command::new(folder.join("bin/python")).arg(script).arg(house.address.to_string()));
 }
 

@@ -15,4 +15,5 @@ mod house;
 mod isolation;
 mod lifecycle;
 mod moderation;
+mod openapi;
 mod operations;
