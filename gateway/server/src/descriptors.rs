@@ -1,4 +1,5 @@
-//! File descriptors: each connection takes two, one to serve it and one to notice its end.
+//! File descriptors: each connection takes one, and another while a request of it is worked on, to
+//! notice its end.
 
 /// Below this, connections may run out of them before memory does.
 #[cfg(target_os = "linux")]

@@ -2,12 +2,14 @@
 //!
 //! actix-web drops a response body only when a write fails, and lets a handler run to its end, so
 //! neither a silent stream nor a reply that is not streamed would end. Here a second handle of the
-//! connection's socket is watched for its end. A client that closes its sending half counts as
-//! gone, as it does for most servers. Under TLS it is the same socket: what a client says last, it
-//! says before it closes, and actix-web reads on while a handler runs.
+//! connection's socket is watched for its end, as long as a request is worked on; an idle connection
+//! has no second one. A client that closes its sending half counts as gone, as it does for most
+//! servers. Under TLS it is the same socket: what a client says last, it says before it closes, and
+//! actix-web reads on while a handler runs.
+
+mod socket;
 
 use std::any::Any;
-use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,29 +18,39 @@ use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 
+use socket::Socket;
+
 /// How often the socket is looked at while bytes of a next request hide its end.
 const PIPELINED_INTERVAL: Duration = Duration::from_millis(200);
+
+/// What TLS calls the one protocol that is spoken.
+const HTTP: &[u8] = b"http/1.1";
 
 /// The client's side of the connection that a request came through.
 #[derive(Clone, Default)]
 pub(crate) struct Disconnect(Option<Rc<TcpStream>>);
 
-/// Keeps a second handle of every new connection's socket; for `HttpServer::on_connect`.
+/// Keeps where a new connection's socket is; for `HttpServer::on_connect`.
 pub(crate) fn keep_socket(connection: &dyn Any, data: &mut Extensions) {
     let encrypted = connection.downcast_ref::<TlsStream<TcpStream>>();
-    let stream = encrypted.map(|stream| stream.get_ref().0).or_else(|| connection.downcast_ref());
-    let Some(stream): Option<&TcpStream> = stream else { return };
-    // If handles have run out, hang-ups are noticed by failed writes only.
-    let handle = stream.as_fd().try_clone_to_owned();
-    if let Ok(handle) = handle.and_then(|handle| TcpStream::from_std(handle.into())) {
-        data.insert(Disconnect(Some(Rc::new(handle))));
+    let encrypted = encrypted.map(|stream| stream.get_ref());
+    let protocol = encrypted.and_then(|(_, session)| session.alpn_protocol());
+    // HTTP/2 is not built in. Its handlers are tasks of their own, and may outlive the socket.
+    if protocol.is_some_and(|name| name != HTTP) {
+        return;
+    }
+    let stream = encrypted.map(|(stream, _)| stream).or_else(|| connection.downcast_ref());
+    if let Some(stream) = stream {
+        data.insert(Socket::of(stream));
     }
 }
 
 impl Disconnect {
-    /// The connection of `request`; a request without one, as in tests, is never hung up on.
+    /// The connection of `request`, for a handler that starts. A request without one, as in tests,
+    /// is never hung up on. If handles have run out, hang-ups are noticed by failed writes only.
     pub(crate) fn of(request: &HttpRequest) -> Self {
-        request.conn_data::<Self>().cloned().unwrap_or_default()
+        let stream = request.conn_data().and_then(|socket: &Socket| socket.open().ok());
+        Self(stream.map(Rc::new))
     }
 
     /// Resolves when the client is gone.

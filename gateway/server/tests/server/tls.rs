@@ -18,16 +18,21 @@ type Encrypted = StreamOwned<ClientConnection, TcpStream>;
 struct Secured {
     house: House,
     trust: Arc<ClientConfig>,
+    certificate: rcgen::Certificate,
     _folder: TempDir,
 }
 
 fn trust(certificate: &rcgen::Certificate) -> Arc<ClientConfig> {
+    Arc::new(trusting(certificate))
+}
+
+fn trusting(certificate: &rcgen::Certificate) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.der().clone()).expect("a certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider);
     let builder = builder.with_safe_default_protocol_versions().expect("versions");
-    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+    builder.with_root_certificates(roots).with_no_client_auth()
 }
 
 fn open(script: Script) -> Secured {
@@ -44,6 +49,7 @@ fn open(script: Script) -> Secured {
     Secured {
         house: House::with_settings(script, &settings),
         trust: trust(&made.cert),
+        certificate: made.cert,
         _folder: folder,
     }
 }
@@ -107,6 +113,18 @@ fn a_client_that_hangs_up_ends_its_request_with_a_last_word_or_without() {
             secured.house.wait_for(0, before + 1);
             secured.house.wait_until_empty();
         }
+    }
+}
+
+#[test]
+fn http_2_is_not_spoken_since_its_handlers_may_outlive_their_connection() {
+    let secured = open(Script::default());
+    let mut trust = trusting(&secured.certificate);
+    for (names, agreed) in [(&["h2", "http/1.1"][..], true), (&["h2"], false)] {
+        trust.alpn_protocols = names.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let mut stream = connect(secured.house.address, &Arc::new(trust.clone()));
+        assert_eq!(stream.write_all(&request(json!({}))).is_ok(), agreed, "{names:?}");
+        assert_eq!(stream.conn.alpn_protocol(), agreed.then_some(&b"http/1.1"[..]));
     }
 }
 

@@ -37,7 +37,8 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    raise_limit(arguments.idle + arguments.slow)?;
+    // A connection with a request takes two of the gateway's.
+    raise_limit(arguments.idle + 2 * arguments.slow)?;
     let program = arguments.gateway.map_or_else(sibling, Ok)?;
     let home = tempfile::tempdir()?;
     let text = |path: &std::path::Path| path.to_str().map(str::to_owned).context("UTF-8");
@@ -66,13 +67,13 @@ fn main() -> anyhow::Result<()> {
 
 /// As many descriptors as connections need.
 #[cfg(target_os = "linux")]
-fn raise_limit(connections: usize) -> anyhow::Result<()> {
+fn raise_limit(descriptors: usize) -> anyhow::Result<()> {
     use rustix::process::{Resource, getrlimit, setrlimit};
 
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit)?;
-    let needed = 2 * connections as u64 + 300;
+    let needed = descriptors as u64 + 300;
     let enough = limit.maximum.is_none_or(|maximum| maximum >= needed);
     ensure!(enough, "the hard limit of open files is below the {needed} that the gateway needs");
     Ok(())
