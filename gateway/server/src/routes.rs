@@ -117,7 +117,7 @@ async fn respond<R: Reply>(
                 .insert_header((header::CONTENT_TYPE, sse::CONTENT_TYPE))
                 .insert_header((header::CACHE_CONTROL, "no-cache"))
                 .insert_header(("x-accel-buffering", "no"));
-            Ok(response.streaming(stream(run, reply, call, gateway)))
+            Ok(response.streaming(stream(run, reply, call, gateway).await?))
         }
     }
 }

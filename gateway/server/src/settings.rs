@@ -138,6 +138,8 @@ pub struct Limits {
 /// How streams behave.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamSettings {
+    /// How long a stream waits for its first word before it begins without.
+    pub head: Duration,
     pub heartbeat: Duration,
 }
 
@@ -234,7 +236,10 @@ impl Settings {
                 adapters: reader.count("limits.adapters", 0..=1 << 16),
                 deadline: reader.seconds("limits.deadline_seconds"),
             },
-            stream: StreamSettings { heartbeat: reader.seconds("stream.heartbeat_seconds") },
+            stream: StreamSettings {
+                head: reader.seconds("stream.head_seconds"),
+                heartbeat: reader.seconds("stream.heartbeat_seconds"),
+            },
             shutdown: ShutdownSettings {
                 grace: reader.seconds("shutdown.grace_seconds"),
                 drain: reader.seconds("shutdown.drain_seconds"),

@@ -1,10 +1,13 @@
 //! Answers as server-sent events, while they are generated.
 //!
-//! The stream ends, and with it the jobs, their permit and their leases, when the answers do, when
-//! one fails, or when the client goes away. While there is nothing to say, comments are sent.
+//! A stream begins with the first piece of an answer, so that what fails before has a status of its
+//! own; if that takes long, it begins without one. The stream ends, and with it the jobs, their
+//! permit and their leases, when the answers do, when one fails, or when the client goes away. While
+//! there is nothing to say, comments are sent.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::Bytes;
 use futures_util::Stream;
@@ -15,7 +18,7 @@ use gateway_wire::sse;
 use super::{Closing, Piece, Run};
 use crate::call::Call;
 use crate::disconnect::Disconnect;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::gateway::Gateway;
 use crate::note::Note;
 
@@ -34,6 +37,8 @@ pub(crate) type Events = Result<Vec<u8>, serde_json::Error>;
 
 struct Streaming<F> {
     run: Run,
+    /// What came before the stream began.
+    first: Option<(usize, Piece)>,
     frames: F,
     client: Disconnect,
     note: Note,
@@ -49,15 +54,20 @@ enum Stage {
     Closed,
 }
 
-/// The body of a streamed reply.
-pub(crate) fn stream<F: Frames>(
-    run: Run,
+/// The body of a streamed reply, once there is something to say or `stream.head_seconds` are over.
+///
+/// # Errors
+/// That of a job that fails before; [`Code::ClientGone`] if nobody waits any more.
+pub(crate) async fn stream<F: Frames>(
+    mut run: Run,
     frames: F,
     call: &Call,
     gateway: &Arc<Gateway>,
-) -> impl Stream<Item = Result<Bytes, Infallible>> + use<F> {
+) -> Result<impl Stream<Item = Result<Bytes, Infallible>> + use<F>, ApiError> {
+    let first = run.first(&call.client, gateway.stream.head).await?;
     let streaming = Streaming {
         run,
+        first,
         frames,
         client: call.client.clone(),
         note: call.note().clone(),
@@ -65,10 +75,26 @@ pub(crate) fn stream<F: Frames>(
         gateway: Arc::clone(gateway),
         stage: Stage::Opening,
     };
-    unfold(streaming, |mut streaming| async move {
+    Ok(unfold(streaming, |mut streaming| async move {
         let events = streaming.next().await?;
         Some((Ok(Bytes::from(events)), streaming))
-    })
+    }))
+}
+
+impl Run {
+    /// Waits for the first piece that may leave, for so long.
+    async fn first(
+        &mut self,
+        client: &Disconnect,
+        limit: Duration,
+    ) -> Result<Option<(usize, Piece)>, ApiError> {
+        tokio::select! {
+            biased;
+            next = self.next() => Ok(next.transpose()?),
+            () = client.gone() => Err(ApiError::new(Code::ClientGone, "the client has hung up")),
+            () = tokio::time::sleep(limit) => Ok(None),
+        }
+    }
 }
 
 impl<F: Frames> Streaming<F> {
@@ -91,6 +117,9 @@ impl<F: Frames> Streaming<F> {
     }
 
     async fn running(&mut self) -> Option<Vec<u8>> {
+        if let Some((index, piece)) = self.first.take() {
+            return Some(self.said(index, piece));
+        }
         let next = tokio::select! {
             biased;
             next = self.run.next() => next,
@@ -98,10 +127,7 @@ impl<F: Frames> Streaming<F> {
             () = tokio::time::sleep(self.gateway.stream.heartbeat) => return Some(sse::KEEP_ALIVE.into()),
         };
         match next {
-            Some(Ok((index, piece))) => {
-                let events = self.frames.piece(index, piece);
-                Some(self.written(events))
-            }
+            Some(Ok((index, piece))) => Some(self.said(index, piece)),
             Some(Err(error)) => Some(self.failed(error)),
             None => {
                 self.stage = Stage::Closed;
@@ -112,6 +138,11 @@ impl<F: Frames> Streaming<F> {
                 })))
             }
         }
+    }
+
+    fn said(&mut self, index: usize, piece: Piece) -> Vec<u8> {
+        let events = self.frames.piece(index, piece);
+        self.written(events)
     }
 
     /// Events, or the error event in their place if they cannot be written.

@@ -110,7 +110,12 @@ pub const KEYS: &[Key] = &[
     key("limits.requests", "256", "Requests that may wait or run at a time"),
     key("limits.adapters", "256", "Adapters that may be loaded at a time"),
     key("limits.deadline_seconds", "600", "Longest time that a request may take"),
-    key("stream.heartbeat_seconds", "5", "Longest silence in a stream"),
+    key(
+        "stream.head_seconds",
+        "30",
+        "Longest time that a stream waits for its first word before it begins; what fails before has a status of its own",
+    ),
+    key("stream.heartbeat_seconds", "5", "Longest silence in a stream that has begun"),
     key("shutdown.grace_seconds", "5", "From a signal to the refusal of new requests"),
     key("shutdown.drain_seconds", "30", "From there to the end of requests that still run"),
     key("moderation.input", "score", "What is done with prompts: off, score or block"),

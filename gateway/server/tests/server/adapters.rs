@@ -148,7 +148,8 @@ fn vllm_clients_load_and_unload_in_their_own_words() {
 #[test]
 fn a_swap_does_not_touch_running_requests() {
     let gate = Gate::closed();
-    let house = House::open(Script { gate: Some(gate.clone()), ..Script::default() });
+    let script = Script { gate: Some(gate.clone()), ..Script::default() };
+    let house = House::with_settings(script, &[("stream.head_seconds", "0")]);
     let body = chat(json!({"stream": true, "adapters": ["gender"], "max_tokens": 1}));
     let mut running = house.begin("/v1/chat/completions", body, &[]);
     let first = running.next_chunk().expect("the first chunk");

@@ -131,7 +131,8 @@ fn what_was_blocked_cut_short_or_failed_says_so() {
     let (_folder, path) = place();
     let gate = Gate::closed();
     let script = Script { gate: Some(gate.clone()), ..Script::default() };
-    let house = House::with_settings(script, &[("audit.file", text(&path))]);
+    let flags = [("audit.file", text(&path)), ("stream.head_seconds", "0")];
+    let house = House::with_settings(script, &flags);
     let strict = json!({"model": "scripted-1", "policy": {"input": {"mode": "block"}}});
     let blocked = house.chat(json!({"moderation": strict,
         "messages": [{"role": "user", "content": "zorp"}]}));

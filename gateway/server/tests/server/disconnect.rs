@@ -8,10 +8,12 @@ use serde_json::json;
 use crate::client::send_raw;
 use crate::house::{House, chat};
 
-fn gated() -> House {
+/// A gateway whose streams begin after so many seconds, and say nothing more.
+fn gated(head: &str) -> House {
     let script = Script { gate: Some(Gate::closed()), ..Script::default() };
     // No heartbeat within the test: nothing is written that could fail.
-    House::with_settings(script, &[("stream.heartbeat_seconds", "3600")])
+    let times = [("stream.head_seconds", head), ("stream.heartbeat_seconds", "3600")];
+    House::with_settings(script, &times)
 }
 
 fn nothing_is_held(house: &House) {
@@ -23,7 +25,7 @@ fn nothing_is_held(house: &House) {
 
 #[test]
 fn a_silent_stream_ends_when_the_client_hangs_up() {
-    let house = gated();
+    let house = gated("0");
     let body = chat(json!({"stream": true, "n": 2, "adapters": ["gender"]}));
     let mut running = house.begin("/v1/chat/completions", body, &[]);
     running.next_chunk().expect("the roles");
@@ -34,24 +36,28 @@ fn a_silent_stream_ends_when_the_client_hangs_up() {
 }
 
 #[test]
-fn a_reply_that_is_not_streamed_ends_when_the_client_hangs_up() {
-    let house = gated();
-    let body = chat(json!({"adapters": ["gender"]})).to_string();
-    let request = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let connection = send_raw(house.address, request.as_bytes());
-    house.wait_for(1, 0);
-    drop(connection);
-    house.wait_for(0, 1);
-    nothing_is_held(&house);
+fn an_answer_that_has_not_begun_ends_when_the_client_hangs_up() {
+    for stream in [false, true] {
+        let house = gated("3600");
+        let body = chat(json!({"adapters": ["gender"], "stream": stream})).to_string();
+        let request = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let connection = send_raw(house.address, request.as_bytes());
+        house.wait_for(1, 0);
+        drop(connection);
+        house.wait_for(0, 1);
+        nothing_is_held(&house);
+        let gone = "lethe_requests_rejected_total{reason=\"client_gone\"} 1";
+        assert!(house.ops("/metrics").text().contains(gone));
+    }
 }
 
 #[test]
 fn a_hang_up_behind_a_pipelined_request_is_noticed_all_the_same() {
-    let house = gated();
+    let house = gated("0");
     let body = chat(json!({})).to_string();
     let request = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\

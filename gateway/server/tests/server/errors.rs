@@ -115,7 +115,8 @@ fn failures_of_the_server_say_a_request_id_and_nothing_else() {
 fn a_full_queue_is_429_with_a_time_to_wait() {
     let gate = Gate::closed();
     let script = Script { gate: Some(gate.clone()), ..Script::default() };
-    let house = House::with_settings(script, &[("limits.requests", "1")]);
+    let flags = [("limits.requests", "1"), ("stream.head_seconds", "0")];
+    let house = House::with_settings(script, &flags);
     let body = chat(json!({"stream": true, "max_tokens": 1}));
     let mut running = house.begin("/v1/chat/completions", body, &[]);
     running.next_chunk().expect("the role");

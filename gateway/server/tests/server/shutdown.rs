@@ -8,7 +8,7 @@ use crate::house::{House, chat};
 fn open(gate: &Gate, grace: &str, drain: &str) -> House {
     let script = Script { gate: Some(gate.clone()), ..Script::default() };
     let times = [("shutdown.grace_seconds", grace), ("shutdown.drain_seconds", drain)];
-    House::with_settings(script, &times)
+    House::with_settings(script, &[&times[..], &[("stream.head_seconds", "0")]].concat())
 }
 
 fn stream(house: &House) -> Incoming {

@@ -1,5 +1,5 @@
-use gateway_engine::EngineError;
 use gateway_engine::scripted::{Failure, Gate, Script};
+use gateway_engine::{Engine as _, EngineError};
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ fn log_probabilities_are_streamed_with_their_text() {
 
 #[test]
 fn a_failure_in_a_stream_is_an_error_event_and_the_end() {
-    for count in [0, 2] {
+    for count in [1, 2] {
         let failure = Failure::AfterTokens(count, EngineError::Internal("secret".to_owned()));
         let house = House::open(Script { failure, ..Script::default() });
         let reply = house.begin(
@@ -100,7 +100,8 @@ fn comments_are_sent_while_there_is_nothing_to_say() {
     let gate = Gate::closed();
     let script =
         Script { gate: Some(gate.clone()), reply: Some("a".to_owned()), ..Script::default() };
-    let house = House::with_settings(script, &[("stream.heartbeat_seconds", "0.01")]);
+    let times = [("stream.head_seconds", "0.01"), ("stream.heartbeat_seconds", "0.01")];
+    let house = House::with_settings(script, &times);
     let mut incoming = house.begin("/v1/chat/completions", chat(json!({"stream": true})), &[]);
     assert!(incoming.next_chunk().expect("the role").contains("assistant"));
     assert_eq!(incoming.next_chunk().as_deref(), Some(": keep-alive\n\n"));
@@ -111,9 +112,48 @@ fn comments_are_sent_while_there_is_nothing_to_say() {
 }
 
 #[test]
-fn the_deadline_ends_a_stream_with_an_error_event() {
+fn the_deadline_ends_a_stream_with_an_error_event_and_one_that_has_not_begun_with_504() {
     let script = Script { gate: Some(Gate::closed()), ..Script::default() };
-    let house = House::with_settings(script, &[("limits.deadline_seconds", "0.05")]);
+    let deadline = ("limits.deadline_seconds", "0.05");
+    let house = House::with_settings(script.clone(), &[deadline, ("stream.head_seconds", "0")]);
     let events = house.chat(json!({"stream": true})).events();
     assert!(events.last().expect("events").contains("deadline_exceeded"));
+    let house = House::with_settings(script, &[deadline]);
+    let reply = house.chat(json!({"stream": true}));
+    let code = reply.json()["error"]["code"].clone();
+    assert_eq!((reply.status, code), (504, "deadline_exceeded".into()));
+    house.wait_until_empty();
+}
+
+#[test]
+fn what_fails_before_the_first_word_has_its_status_and_leaves_nothing_behind() {
+    let error = EngineError::Internal("secret".to_owned());
+    let failure = Failure::AfterTokens(0, error);
+    let house = House::open(Script { failure, ..Script::default() });
+    let completion = json!({"model": "tiny", "prompt": "a", "stream": true, "n": 2});
+    for (path, body) in [
+        ("/v1/chat/completions", chat(json!({"stream": true, "adapters": ["gender"]}))),
+        ("/v1/completions", completion),
+    ] {
+        let reply = house.begin(path, body, &[("x-request-id", "r-1")]).finish();
+        assert_eq!((reply.status, reply.header("content-type")), (500, Some("application/json")));
+        assert_eq!(
+            reply.json(),
+            json!({"error": {"message": "the gateway failed; request r-1", "type": "server_error",
+                "param": null, "code": "internal_error"}})
+        );
+        house.wait_until_empty();
+        assert_eq!((house.engine.status().running, house.catalogue.usage().leases), (0, 0));
+    }
+    let page = house.ops("/metrics").text().to_owned();
+    let failed = "lethe_requests_rejected_total{reason=\"internal_error\"} 2";
+    assert!(page.contains(failed) && !page.contains("lethe_requests_cancelled_total{"), "{page}");
+}
+
+#[test]
+fn an_answer_that_fails_while_its_first_words_are_held_back_has_its_status() {
+    let failure = Failure::AfterTokens(3, EngineError::Deadline);
+    let script = Script { failure, reply: Some("one two".to_owned()), ..Script::default() };
+    let house = House::with_settings(script, &[("moderation.output", "block")]);
+    assert_eq!(house.chat(json!({"stream": true})).status, 504);
 }

@@ -44,6 +44,7 @@ fn open(script: Script) -> Secured {
     let settings = [
         ("tls.certificate", certificate.to_str().expect("UTF-8")),
         ("tls.key", key.to_str().expect("UTF-8")),
+        ("stream.head_seconds", "0"),
         ("stream.heartbeat_seconds", "3600"),
     ];
     Secured {

@@ -139,7 +139,7 @@ fn what_servers_refuse_and_fail_at_has_its_status() {
         for server in &house.servers {
             server.trouble(trouble.clone());
         }
-        let replies = [house.chat(json!({})), house.chat(json!({}))];
+        let replies = [house.chat(json!({})), house.chat(json!({"stream": true}))];
         for reply in replies {
             assert_eq!(reply.status, status, "{trouble:?}: {}", reply.text());
             assert_eq!(reply.json()["error"]["code"], code);
@@ -149,6 +149,16 @@ fn what_servers_refuse_and_fail_at_has_its_status() {
         {"name": "one", "scale": 1}, {"name": "two", "scale": 1}, {"name": "three", "scale": 1}
     ]}));
     assert_eq!(refused.status, 200, "ranks fit: {}", refused.text());
+}
+
+#[test]
+fn an_adapter_that_no_server_has_is_a_400_streamed_or_not() {
+    let house = Upstream::open(&[("upstream.dialect", "llama"), ("upstream.attempts", "1")]);
+    for stream in [false, true] {
+        let reply = house.chat(json!({"adapters": ["one"], "stream": stream}));
+        assert_eq!(reply.status, 400, "{}", reply.text());
+        assert_eq!(reply.json()["error"]["code"], "upstream_refused");
+    }
 }
 
 #[test]

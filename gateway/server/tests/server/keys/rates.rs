@@ -82,7 +82,7 @@ fn who_hangs_up_has_paid_for_the_prompt() {
     use gateway_engine::scripted::{Gate, Script};
     let script = Script { gate: Some(Gate::closed()), ..Script::default() };
     let keys = entry("slow", "'infer'", "tokens_per_minute = 200");
-    let guarded = Guarded::with_script(script, &keys, &[]);
+    let guarded = Guarded::with_script(script, &keys, &[("stream.head_seconds", "0")]);
     let bearer = format!("Bearer {}", secret("slow"));
     let text = "x".repeat(120);
     let body =

@@ -74,8 +74,8 @@ fn an_answer_that_is_given_up_is_observed_as_far_as_it_came() {
     let script =
         Script { reply: Some(reply.to_owned()), gate: Some(gate.clone()), ..Script::default() };
     let house = House::open(script);
-    let mut running = house.begin("/v1/chat/completions", chat(json!({"stream": true})), &[]);
     gate.open("zorp b c d ".len());
+    let mut running = house.begin("/v1/chat/completions", chat(json!({"stream": true})), &[]);
     let mut seen = String::new();
     while !seen.contains("\"d\"") {
         seen += &running.next_chunk().expect("text");
