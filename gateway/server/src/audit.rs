@@ -1,10 +1,10 @@
 //! The audit log: who had what done, in a file that shows whether it was changed afterwards.
 //!
-//! One line for each request that reached generation or was refused because of its key, and for
-//! each change of adapters and keys ([why](../../../docs/adr/0012-audit-log.md)). A request takes a
-//! place before anything is done for it, and fills it at its end; a thread writes. So there is never
-//! more in memory than there are places, and where `audit.on_failure` is `closed`, nothing is done
-//! that would not be written down.
+//! One line for each request that reached generation or was refused because of its key, for each
+//! change of adapters, made or refused, and for each of keys
+//! ([why](../../../docs/adr/0012-audit-log.md)). A request takes a place before anything is done for
+//! it, and fills it at its end; a thread writes. So there is never more in memory than there are
+//! places, and where `audit.on_failure` is `closed`, nothing is done that would not be written down.
 //!
 //! **Invariant:** a line is never changed, and no text of a prompt or an answer is in one.
 
@@ -40,7 +40,8 @@ pub use log_file::AuditError;
 pub use scan::ScanError;
 
 pub(crate) use event::{
-    AdapterChange, Change, Event, Generated, KeysChange, Loaded, Request, Verdict, Verdicts,
+    AdapterChange, AdapterRefusal, Change, Event, Generated, KeysChange, Loaded, Request, Verdict,
+    Verdicts,
 };
 
 use log_file::LogFile;
@@ -139,11 +140,14 @@ impl Audit {
         Ok(place)
     }
 
+    /// A place for the record of something that is done whether it can be recorded or not.
+    pub(crate) fn place(&self) -> Place {
+        self.0.as_ref().map(Open::place).unwrap_or_default()
+    }
+
     /// Records what nobody has asked for.
     pub(crate) fn record(&self, event: Event) {
-        if let Some(open) = &self.0 {
-            open.place().fill(event);
-        }
+        self.place().fill(event);
     }
 
     /// Writes what is left and ends the log; records that come later are lost.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::audit::{AdapterChange, Change, Event, Generated, Place, Request};
+use crate::audit::{AdapterChange, AdapterRefusal, Change, Event, Generated, Place, Request};
 use crate::error::Code;
 use crate::keys::Standing;
 use crate::request_id::RequestId;
@@ -23,6 +23,8 @@ struct Noted {
     key: Option<Arc<str>>,
     error: Option<Code>,
     generated: Option<Generated>,
+    /// The route of a request that may change adapters.
+    changes: Option<String>,
 }
 
 /// The record of a change of adapters that is about to be made.
@@ -31,6 +33,7 @@ pub(crate) struct ChangeRecord {
     place: Place,
     id: String,
     key: Option<Arc<str>>,
+    route: String,
 }
 
 impl Note {
@@ -81,16 +84,26 @@ impl Note {
         self.0.borrow_mut().generated = Some(generated);
     }
 
-    /// The record of a change that the request makes, in place of its own.
+    /// Has the audit log told of the request if it changes no adapter, since its caller may.
+    pub(crate) fn may_change(&self, route: String) {
+        self.0.borrow_mut().changes = Some(route);
+    }
+
+    /// The record of a change that the request is about to make, in place of its own.
     pub(crate) fn change(&self) -> ChangeRecord {
         let mut noted = self.0.borrow_mut();
         let place = std::mem::take(&mut noted.place);
-        ChangeRecord { place, id: noted.id.clone(), key: noted.key.clone() }
+        let route = noted.changes.take().unwrap_or_default();
+        ChangeRecord { place, id: noted.id.clone(), key: noted.key.clone(), route }
     }
 
     /// Has the audit log told of the request, if it is one that the log tells of: it came to
-    /// generation, or its key did not open what it asked for.
+    /// generation, its key did not open what it asked for, or it was to change an adapter.
     pub(crate) fn end(&self, route: &str, status: u16, seconds: f64) {
+        let (error, changes) = (self.0.borrow().error, self.0.borrow().changes.is_some());
+        if changes {
+            return self.change().tell_refusal(status, error, None, None);
+        }
         let mut noted = self.0.borrow_mut();
         let place = std::mem::take(&mut noted.place);
         if noted.generated.is_none() && !noted.error.is_some_and(Code::is_of_key) {
@@ -117,9 +130,34 @@ impl ChangeRecord {
         before: Option<String>,
         after: Option<String>,
     ) {
-        let Self { place, id, key } = self;
+        let Self { place, id, key, .. } = self;
         let (key, name) = (key.as_deref().map(str::to_owned), name.to_owned());
         let change = AdapterChange { id, key, change, name, before, after };
         place.fill_and_wait(Event::Adapter(Box::new(change)));
+    }
+
+    /// Records that there is no change of `name`, which stands for `digest` if for anything.
+    pub(crate) fn refuse(self, code: Code, name: &str, digest: Option<String>) {
+        let name = Some(name.to_owned());
+        self.tell_refusal(code.status().as_u16(), Some(code), name, digest);
+    }
+
+    fn tell_refusal(
+        self,
+        status: u16,
+        error: Option<Code>,
+        name: Option<String>,
+        digest: Option<String>,
+    ) {
+        let Self { place, id, key, route } = self;
+        place.fill(Event::AdapterRefused(Box::new(AdapterRefusal {
+            id,
+            key: key.as_deref().map(str::to_owned),
+            route,
+            status,
+            error: error.map(Code::slug),
+            name,
+            digest,
+        })));
     }
 }

@@ -62,6 +62,27 @@ pub(crate) async fn observe(
     Ok(response.map_body(|_, body| Watched { body, watch }).map_into_boxed_body())
 }
 
+/// The middleware of the operations listener, where only who is refused is told of, and only by the
+/// audit log. Nobody is kept from probes and metrics because it fails.
+pub(crate) async fn observe_refusals(
+    gateway: Data<Gateway>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = clock::now();
+    let note = Note::new(&RequestId::of(request.headers()));
+    request.extensions_mut().insert(note.clone());
+    let response = next.call(request).await?.map_into_boxed_body();
+    let error = response.response().error().and_then(Error::as_error::<ApiError>);
+    if let Some(error) = error {
+        note.fail(error.code());
+        note.hold(gateway.audit.place());
+        let route = response.request().match_pattern().unwrap_or_default();
+        note.end(&route, response.status().as_u16(), started.elapsed().as_secs_f64());
+    }
+    Ok(response)
+}
+
 /// Counts an error, logs its cause, and writes the request's id into a 5xx body.
 fn render_error(
     gateway: &Gateway,

@@ -17,7 +17,7 @@ use crate::cors;
 use crate::disconnect::keep_socket;
 use crate::gateway::{Gateway, Loaded};
 use crate::keys::{self, Guard};
-use crate::observe::observe;
+use crate::observe::{observe, observe_refusals};
 use crate::routes;
 use crate::settings::Settings;
 use crate::shutdown::{self, Close, Ending};
@@ -149,13 +149,17 @@ fn bind_api(
 
 fn bind_ops(settings: &Settings, gateway: &Data<Gateway>) -> anyhow::Result<(Server, SocketAddr)> {
     let data = gateway.clone();
-    let server =
-        HttpServer::new(move || App::new().app_data(data.clone()).configure(routes::configure_ops))
-            .workers(1)
-            .shutdown_timeout(shutdown::CLOSING_SECONDS)
-            .disable_signals()
-            .bind(settings.ops_listen)
-            .with_context(|| format!("{} cannot be listened on", settings.ops_listen))?;
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .wrap(from_fn(observe_refusals))
+            .configure(routes::configure_ops)
+    })
+    .workers(1)
+    .shutdown_timeout(shutdown::CLOSING_SECONDS)
+    .disable_signals()
+    .bind(settings.ops_listen)
+    .with_context(|| format!("{} cannot be listened on", settings.ops_listen))?;
     let address = server.addrs().first().copied().context("operations have no address")?;
     Ok((server.run(), address))
 }

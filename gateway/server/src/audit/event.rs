@@ -23,6 +23,8 @@ pub(crate) enum Event {
     Request(Box<Request>),
     /// An adapter was loaded, swapped or taken away.
     Adapter(Box<AdapterChange>),
+    /// Who may change adapters asked for a change that was refused, or failed.
+    AdapterRefused(Box<AdapterRefusal>),
     /// Other keys count from here on.
     KeysLoaded(KeysChange),
     /// The key file has changed and cannot be used.
@@ -104,6 +106,25 @@ pub(crate) struct AdapterChange {
     pub(crate) before: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<String>,
+}
+
+/// A change of an adapter that was not made.
+#[derive(Debug, Serialize)]
+pub(crate) struct AdapterRefusal {
+    pub(crate) id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
+    pub(crate) route: String,
+    pub(crate) status: u16,
+    /// The error's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<&'static str>,
+    /// Which adapter, if the request names one as they can be named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// What the name goes on to stand for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<String>,
 }
 
 /// What was done with an adapter's name.

@@ -10,7 +10,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
 use super::rates::{Exceeded, Reservation};
-use super::ring::{Key, Stranger};
+use super::ring::{Key, Keyring, Stranger};
 use super::rules::Rules;
 use super::scope::Scope;
 use crate::call::Call;
@@ -32,6 +32,11 @@ pub(crate) struct Caller<D> {
 /// What a route demands: one of some scopes.
 pub(crate) trait Demand: 'static {
     const ANY_OF: &'static [Scope];
+
+    /// Whether it is to change adapters.
+    fn changes() -> bool {
+        Self::ANY_OF == [Scope::AdaptersWrite]
+    }
 }
 
 macro_rules! demands {
@@ -125,13 +130,27 @@ impl<D: Demand> Caller<D> {
         let gateway = request.app_data::<Data<Gateway>>();
         let gateway = gateway.ok_or_else(|| ApiError::internal("a route has no gateway"))?;
         let note = request.extensions().get::<Note>().cloned().unwrap_or_default();
-        let Some(ring) = gateway.guard.ring() else {
-            return Ok(Self { key: None, note, demand: PhantomData });
+        let key = match gateway.guard.ring() {
+            None => None,
+            Some(ring) => Some(Self::admit(&ring, request.headers(), &gateway.metrics, &note)?),
         };
+        if D::changes() {
+            note.may_change(request.match_pattern().unwrap_or_default());
+        }
+        Ok(Self { key, note, demand: PhantomData })
+    }
+
+    /// The key that comes with a request, if it is good for this and has not asked too often.
+    fn admit(
+        ring: &Keyring,
+        headers: &HeaderMap,
+        metrics: &crate::Metrics,
+        note: &Note,
+    ) -> Result<Arc<Key>, ApiError> {
         let count = |id: &str, outcome: Outcome| {
-            gateway.metrics.key_requests.with_label_values(&[id, outcome.as_str()]).inc();
+            metrics.key_requests.with_label_values(&[id, outcome.as_str()]).inc();
         };
-        let Some(secret) = bearer(request.headers()) else {
+        let Some(secret) = bearer(headers) else {
             count("", Outcome::Missing);
             return Err(refusal("there is no API key; send it as 'Authorization: Bearer KEY'"));
         };
@@ -158,7 +177,7 @@ impl<D: Demand> Caller<D> {
             return Err(limited(Code::RequestsLimited, exceeded));
         }
         count(&key.id, Outcome::Accepted);
-        Ok(Self { key: Some(key), note, demand: PhantomData })
+        Ok(key)
     }
 }
 

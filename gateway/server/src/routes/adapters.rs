@@ -86,14 +86,19 @@ pub(super) async fn load_adapter(
     let started = clock::now();
     // What is done off the worker is done, and recorded, even if nobody waits for it any more.
     let load = move || {
-        let loaded = catalogue.load(&name, &request.source, expected)?;
-        let change = if before.is_some() { Change::Swap } else { Change::Load };
-        record.write(change, name.as_str(), before, Some(loaded.digest.to_string()));
-        Ok::<_, CatalogueError>(loaded)
+        let loaded = catalogue.load(&name, &request.source, expected).map_err(ApiError::from);
+        match &loaded {
+            Ok(loaded) => {
+                let change = if before.is_some() { Change::Swap } else { Change::Load };
+                record.write(change, name.as_str(), before, Some(loaded.digest.to_string()));
+            }
+            Err(error) => record.refuse(error.code(), name.as_str(), before),
+        }
+        loaded
     };
     let result = web::block(load).await.map_err(ApiError::internal)?;
     gateway.count_load(result.as_ref().ok(), replaces, started.elapsed());
-    Ok(result?)
+    result
 }
 
 /// Unloads, off the worker, since the change is written to disk.
@@ -109,11 +114,14 @@ pub(super) async fn unload_adapter(
     let record = caller.change();
     let unload = move || {
         let before = catalogue.get(&name).map(|adapter| adapter.digest.to_string());
-        catalogue.unload(&name, expected)?;
-        record.write(Change::Unload, name.as_str(), before, None);
-        Ok::<_, CatalogueError>(())
+        let unloaded = catalogue.unload(&name, expected).map_err(ApiError::from);
+        match &unloaded {
+            Ok(_) => record.write(Change::Unload, name.as_str(), before, None),
+            Err(error) => record.refuse(error.code(), name.as_str(), before),
+        }
+        unloaded.map(|_| ())
     };
-    Ok(web::block(unload).await.map_err(ApiError::internal)??)
+    web::block(unload).await.map_err(ApiError::internal)?
 }
 
 /// A name that may be given to an adapter: no preset has it.

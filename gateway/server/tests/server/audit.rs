@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::client::send;
 use crate::house::{House, chat};
-use crate::keys::{Guarded, entry, secret};
+use crate::keys::{Guarded, ask, entry, secret};
 use crate::program::{program, run};
 
 /// A folder for a log, and where it is.
@@ -124,6 +124,96 @@ fn refusals_by_key_and_changes_of_adapters_and_keys_are_recorded_with_the_key() 
     let change = ["keys", "added", "changed", "removed"].map(|name| loaded[name].clone());
     assert_eq!(change, [json!(1), json!([]), json!(["web"]), json!(["ops"])]);
     assert!(!std::fs::read_to_string(&path).expect("a log").contains("hush"));
+}
+
+#[test]
+fn changes_that_are_refused_are_recorded_with_who_asked_and_what_the_name_stands_for() {
+    let (_folder, path) = place();
+    let guarded = Guarded::with_settings(
+        &entry("ops", "'adapters:write'", ""),
+        &[("audit.file", text(&path))],
+    );
+    let bearer = format!("Bearer {}", secret("ops"));
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    for (method, path, body, status) in [
+        ("POST", "/v1/adapters", r#"{"name": "new", "source": "nowhere"}"#, 422),
+        (
+            "POST",
+            "/v1/adapters",
+            r#"{"name": "gender", "source": "race", "expected_generation": "absent"}"#,
+            409,
+        ),
+        ("DELETE", "/v1/adapters/nobody", "", 404),
+        ("POST", "/v1/unload_lora_adapter", r#"{"lora_name": "nobody"}"#, 404),
+        ("POST", "/v1/load_lora_adapter", r#"{"lora_name": "Hush", "lora_path": "race"}"#, 400),
+        ("POST", "/v1/adapters", "hush", 400),
+        ("DELETE", "/v1/adapters/gender?hush=1", "", 400),
+    ] {
+        let reply = send(guarded.house.address, method, path, &headers, body.as_bytes()).finish();
+        assert_eq!(reply.status, status, "{path} {body}: {}", reply.text());
+    }
+    guarded.house.stop();
+    let all = records(&path);
+    let gender = &of(&all, "serving")[0]["adapters"][0]["digest"];
+    let none = &Value::Null;
+    let refused = of(&all, "adapter_refused");
+    let fields = ["route", "status", "error", "name", "digest"];
+    let told: Vec<_> = refused.iter().map(|record| fields.map(|field| &record[field])).collect();
+    let [load, unload] = ["/v1/adapters", "/v1/adapters/{name}"].map(Value::from);
+    let [vllm_load, vllm_unload] =
+        ["/v1/load_lora_adapter", "/v1/unload_lora_adapter"].map(Value::from);
+    let [s400, s404, s409, s422] = [400, 404, 409, 422].map(Value::from);
+    let codes = [
+        "adapter_refused",
+        "generation_conflict",
+        "adapter_not_found",
+        "invalid_value",
+        "invalid_json",
+    ];
+    let [refusal, conflict, unknown, value, json] = codes.map(Value::from);
+    let [new, name, nobody] = ["new", "gender", "nobody"].map(Value::from);
+    let expected = [
+        [&load, &s422, &refusal, &new, none],
+        [&load, &s409, &conflict, &name, gender],
+        [&unload, &s404, &unknown, &nobody, none],
+        [&vllm_unload, &s404, &unknown, &nobody, none],
+        [&vllm_load, &s400, &value, none, none],
+        [&load, &s400, &json, none, none],
+        [&unload, &s400, &value, none, none],
+    ];
+    assert_eq!(told, expected);
+    assert!(refused.iter().all(|record| record["key"] == "ops"));
+    assert_eq!((of(&all, "adapter").len(), of(&all, "request").len()), (0, 0));
+    assert!(!std::fs::read_to_string(&path).expect("a log").contains("ush"));
+}
+
+#[test]
+fn who_is_refused_metrics_is_recorded_and_probes_are_not() {
+    let (_folder, path) = place();
+    let keys = entry("web", "'infer'", "") + &entry("watcher", "'metrics'", "");
+    let guarded = Guarded::with_settings(&keys, &[("audit.file", text(&path))]);
+    let ops = |path: &str, secret: Option<&str>| {
+        ask(guarded.house.ops_address, "GET", path, secret).status
+    };
+    let [web, watcher] = ["web", "watcher"].map(secret);
+    let statuses = [
+        ops("/metrics", None),
+        ops("/metrics/vllm", Some(&web)),
+        ops("/metrics", Some(&watcher)),
+        ops("/readyz", None),
+        ops("/nowhere", None),
+    ];
+    assert_eq!(statuses, [401, 403, 200, 200, 404]);
+    guarded.house.stop();
+    let told: Vec<_> = of(&records(&path), "request")
+        .iter()
+        .map(|r| ["route", "status", "key", "error"].map(|field| r[field].clone()))
+        .collect();
+    let expected = [
+        [json!("/metrics"), json!(401), Value::Null, json!("invalid_api_key")],
+        [json!("/metrics/vllm"), json!(403), json!("web"), json!("insufficient_scope")],
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
