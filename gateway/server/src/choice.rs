@@ -64,7 +64,7 @@ pub(crate) fn resolve(
     if let Some(rules) = call.caller.rules() {
         // Who says nothing gets what the operator says, whatever else the key may choose.
         if !says_nothing {
-            check_allowed(rules, &mix, chosen.param)?;
+            check_allowed(rules, &mix, &chosen)?;
         }
         check_required(rules, &served.catalogue)?;
         rules.raise(&mut mix);
@@ -76,10 +76,16 @@ pub(crate) fn resolve(
 }
 
 /// Whether the caller may choose all of `mix`.
-fn check_allowed(rules: &Rules, mix: &Mix, param: &str) -> Result<(), ApiError> {
+fn check_allowed(rules: &Rules, mix: &Mix, chosen: &Chosen) -> Result<(), ApiError> {
     rules.forbidden(mix).map_or(Ok(()), |name| {
-        let message = format!("this API key may not choose adapter '{name}'");
-        Err(ApiError::new(Code::AdapterNotAllowed, message).at(param))
+        // What is behind an id or in a preset is not told to who may not see it.
+        let message = match chosen.selection.names().any(|named| named == name) {
+            true => format!("this API key may not choose adapter '{name}'"),
+            false => {
+                "this API key may not choose one of the adapters that this stands for".to_owned()
+            }
+        };
+        Err(ApiError::new(Code::AdapterNotAllowed, message).at(chosen.param))
     })
 }
 

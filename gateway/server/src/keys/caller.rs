@@ -187,6 +187,15 @@ impl<D> Caller<D> {
         self.key.as_ref().map(|key| &key.rules)
     }
 
+    /// Whether the caller is shown what is made of the adapters `names`: it may choose all of them,
+    /// or change which there are.
+    pub(crate) fn sees<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> bool {
+        self.key.as_ref().is_none_or(|key| {
+            key.has_any(AdaptersWrite::ANY_OF)
+                || names.into_iter().all(|name| key.rules.may_choose(name))
+        })
+    }
+
     /// The record of a change that the caller makes.
     pub(crate) fn change(&self) -> ChangeRecord {
         self.note.change()

@@ -37,9 +37,13 @@ impl Rules {
 
     /// The first adapter of `mix`, at whatever scale, that may not be chosen.
     pub(crate) fn forbidden<'a>(&self, mix: &'a Mix) -> Option<&'a str> {
-        let allowed = self.allowed.as_ref()?;
-        let may = |name: &str| allowed.contains(name) || self.minimum.contains_key(name);
-        mix.iter().map(|(name, _)| name).find(|name| !may(name))
+        mix.iter().map(|(name, _)| name).find(|name| !self.may_choose(name))
+    }
+
+    /// Whether the adapter `name` may be chosen.
+    pub(super) fn may_choose(&self, name: &str) -> bool {
+        let allowed = self.allowed.as_ref().is_none_or(|allowed| allowed.contains(name));
+        allowed || self.minimum.contains_key(name)
     }
 
     /// Brings `mix` up to the minimum. What is there at a greater scale stays.

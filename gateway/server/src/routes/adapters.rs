@@ -28,21 +28,23 @@ impl Parameters for Condition {
 }
 
 pub(super) async fn list(
-    _: Caller<AdaptersRead>,
+    caller: Caller<AdaptersRead>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let adapters = gateway.served()?.catalogue.list();
-    let shown = adapters.into_iter().map(show).collect::<Result<_, _>>()?;
+    let seen = adapters.into_iter().filter(|adapter| caller.sees([adapter.name.as_str()]));
+    let shown = seen.map(show).collect::<Result<_, _>>()?;
     Ok(HttpResponse::Ok().json(List::new(shown)))
 }
 
 pub(super) async fn get(
-    _: Caller<AdaptersRead>,
+    caller: Caller<AdaptersRead>,
     gateway: Data<Gateway>,
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let name = parse_known(&name)?;
     let adapter = gateway.served()?.catalogue.get(&name);
+    let adapter = adapter.filter(|adapter| caller.sees([adapter.name.as_str()]));
     let adapter = adapter.ok_or(CatalogueError::Unknown(name))?;
     Ok(HttpResponse::Ok().json(show(adapter)?))
 }

@@ -27,6 +27,9 @@ pub(super) async fn list(
         scale: scale(adapter.name.as_str()),
         path: adapter.name.to_string(),
     };
-    let adapters: Vec<_> = served.catalogue.list().into_iter().enumerate().map(entry).collect();
+    let adapters = served.catalogue.list().into_iter().enumerate();
+    // Ids are places in the whole list: they mean the same to all callers.
+    let seen = adapters.filter(|(_, adapter)| caller.sees([adapter.name.as_str()]));
+    let adapters: Vec<_> = seen.map(entry).collect();
     Ok(HttpResponse::Ok().json(adapters))
 }

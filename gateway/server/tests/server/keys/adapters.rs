@@ -110,6 +110,9 @@ fn only_allowed_adapters_can_be_chosen_however_it_is_said() {
             (403, &json!("adapter_not_allowed"), &json!(param)),
             "{fields}"
         );
+        let named = format!("{fields}{headers:?}").contains("race");
+        let told = error["message"].as_str().expect("text").contains("race");
+        assert_eq!(named, told, "{error}");
     };
     for fields in [
         json!({"adapters": ["race"]}),
@@ -129,6 +132,51 @@ fn only_allowed_adapters_can_be_chosen_however_it_is_said() {
     // The server's own choice for those who choose nothing.
     assert_eq!(applied(&guarded, "ruled", json!({}), &[]), "race=-1");
     assert_eq!(applied(&guarded, "free", json!({"adapters": ["race"]}), &[]), "race");
+}
+
+#[test]
+fn a_key_is_shown_what_it_may_choose_and_nothing_else() {
+    let keys = entry("narrow", "'infer'", "adapters = ['gender']")
+        + &entry("held", "'infer'", "adapters = []\nminimum = { race = 1 }")
+        + &entry("wide", "'infer'", "")
+        + &entry("writer", "'infer', 'adapters:write'", "adapters = ['gender']");
+    let guarded = Guarded::open(&keys);
+    let ask = |id: &str, path: &str| {
+        super::ask(guarded.house.address, "GET", path, Some(&super::secret(id)))
+    };
+    let words = |list: &Value, field: &str| {
+        let list = list.as_array().expect("a list").iter();
+        list.map(|one| one[field].as_str().expect("a word").to_owned()).collect::<Vec<_>>()
+    };
+    let all = &["tiny", "balanced", "gentle", "gender", "race"][..];
+    for (id, seen) in [
+        ("narrow", &["tiny", "gender"][..]),
+        ("held", &["tiny", "gentle", "race"]),
+        ("wide", all),
+        ("writer", all),
+    ] {
+        assert_eq!(words(&ask(id, "/v1/models").json()["data"], "id"), seen, "{id}");
+        let is_adapter = |name: &&str| matches!(*name, "gender" | "race");
+        let adapters: Vec<_> = seen.iter().copied().filter(is_adapter).collect();
+        assert_eq!(words(&ask(id, "/v1/adapters").json()["data"], "name"), adapters, "{id}");
+        let llama = ask(id, "/lora-adapters").json();
+        assert_eq!(words(&llama, "path"), adapters, "{id}");
+        let ids = |entry: &Value| (entry["path"] == "race") == (entry["id"] == 1);
+        assert!(llama.as_array().expect("a list").iter().all(ids), "{llama}");
+        for (path, names) in [("/v1/models", all), ("/v1/adapters", &all[3..])] {
+            let unknown = ask(id, &format!("{path}/nobody"));
+            assert_eq!(unknown.status, 404);
+            for name in names {
+                let one = ask(id, &format!("{path}/{name}"));
+                if seen.contains(name) {
+                    assert_eq!(one.status, 200, "{id} {path} {name}");
+                } else {
+                    let text = one.text().replace(name, "nobody");
+                    assert_eq!((one.status, text.as_str()), (404, unknown.text()), "{id} {name}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
