@@ -31,6 +31,7 @@ fn start() -> anyhow::Result<()> {
             let settings = Settings::build(layers)?;
             Guard::load(&settings.keys, settings.policy.bounds)?;
             Certificates::load(&settings.tls)?;
+            Certificates::load(&settings.ops_tls)?;
             audit::check(&settings.audit).context("the audit log")?;
             return Ok(());
         }

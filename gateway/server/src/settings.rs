@@ -43,6 +43,8 @@ pub struct Settings {
     pub keys: KeySettings,
     pub audit: AuditSettings,
     pub tls: TlsSettings,
+    /// Of the operations listener.
+    pub ops_tls: TlsSettings,
     /// Whose pages may use the API.
     pub origins: Origins,
     pub engine: EngineSettings,
@@ -82,13 +84,13 @@ pub struct AuditSettings {
     pub rotate_bytes: u64,
 }
 
-/// What the API proves its name with.
+/// What a listener proves its name with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsSettings {
     /// Nothing: it is served in the clear.
     Off,
-    /// PEM files, of the chain and of its key.
-    On { certificate: PathBuf, key: PathBuf },
+    /// PEM files, of the chain and of its key, and the table of the settings that names them.
+    On { table: &'static str, certificate: PathBuf, key: PathBuf },
 }
 
 /// Which engine computes, and how it uses the machine.
@@ -225,7 +227,8 @@ impl Settings {
                 reload: reader.seconds("keys.reload_seconds"),
             },
             audit: read_audit(&mut reader),
-            tls: read_tls(&mut reader),
+            tls: read_tls(&mut reader, "tls", ["tls.certificate", "tls.key"]),
+            ops_tls: read_tls(&mut reader, "ops_tls", ["ops_tls.certificate", "ops_tls.key"]),
             origins: reader.origins("cors.origins"),
             engine: read_engine(&mut reader),
             upstream: read_upstream(&mut reader),
@@ -317,12 +320,15 @@ fn read_audit(reader: &mut Reader) -> AuditSettings {
     }
 }
 
-fn read_tls(reader: &mut Reader) -> TlsSettings {
-    match (reader.path("tls.certificate"), reader.path("tls.key")) {
-        (Some(certificate), Some(key)) => return TlsSettings::On { certificate, key },
-        (None, None) => {}
-        (Some(_), None) => reader.fault("tls.key", "it must be there if tls.certificate is"),
-        (None, Some(_)) => reader.fault("tls.certificate", "it must be there if tls.key is"),
+fn read_tls(reader: &mut Reader, table: &'static str, names: [&'static str; 2]) -> TlsSettings {
+    let fault = |reader: &mut Reader, missing, there| {
+        reader.fault(missing, &format!("it must be there if {there} is"));
+    };
+    match names.map(|name| reader.path(name)) {
+        [Some(certificate), Some(key)] => return TlsSettings::On { table, certificate, key },
+        [None, None] => {}
+        [Some(_), None] => fault(reader, names[1], names[0]),
+        [None, Some(_)] => fault(reader, names[0], names[1]),
     }
     TlsSettings::Off
 }

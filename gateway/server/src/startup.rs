@@ -43,11 +43,13 @@ impl Bound {
         let guard = Guard::load(&settings.keys, settings.policy.bounds)?;
         let gateway = Data::new(Gateway::new(settings, guard, Registry::new())?);
         let certificates = Certificates::load(&settings.tls)?;
+        let ops_certificates = Certificates::load(&settings.ops_tls)?;
         let (api, address) = bind_api(settings, &gateway, certificates.as_ref())?;
-        let keys = keys::watch(&gateway, &settings.keys)?;
-        let certificates = certificates.map(|certificates| certificates.watch()).transpose()?;
-        let watching = keys.into_iter().chain(certificates).collect();
-        let (ops, ops_address) = bind_ops(settings, &gateway)?;
+        let (ops, ops_address) = bind_ops(settings, &gateway, ops_certificates.as_ref())?;
+        let mut watching: Vec<_> = keys::watch(&gateway, &settings.keys)?.into_iter().collect();
+        for certificates in certificates.into_iter().chain(ops_certificates) {
+            watching.push(certificates.watch()?);
+        }
         Ok(Self { gateway, api, ops, address, ops_address, _watching: watching })
     }
 
@@ -147,7 +149,11 @@ fn bind_api(
     Ok((server.run(), address))
 }
 
-fn bind_ops(settings: &Settings, gateway: &Data<Gateway>) -> anyhow::Result<(Server, SocketAddr)> {
+fn bind_ops(
+    settings: &Settings,
+    gateway: &Data<Gateway>,
+    certificates: Option<&Arc<Certificates>>,
+) -> anyhow::Result<(Server, SocketAddr)> {
     let data = gateway.clone();
     let server = HttpServer::new(move || {
         App::new()
@@ -157,9 +163,13 @@ fn bind_ops(settings: &Settings, gateway: &Data<Gateway>) -> anyhow::Result<(Ser
     })
     .workers(1)
     .shutdown_timeout(shutdown::CLOSING_SECONDS)
-    .disable_signals()
-    .bind(settings.ops_listen)
-    .with_context(|| format!("{} cannot be listened on", settings.ops_listen))?;
+    .disable_signals();
+    let address = settings.ops_listen;
+    let bound = match certificates {
+        None => server.bind(address),
+        Some(certificates) => server.bind_rustls_0_23(address, certificates.config()?),
+    };
+    let server = bound.with_context(|| format!("{address} cannot be listened on"))?;
     let address = server.addrs().first().copied().context("operations have no address")?;
     Ok((server.run(), address))
 }

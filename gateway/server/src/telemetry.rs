@@ -31,6 +31,8 @@ pub fn log_settings(settings: &Settings) {
             // Paths of this machine are nobody's business who reads the log elsewhere.
             "audit.file"
             | "keys.file"
+            | "ops_tls.certificate"
+            | "ops_tls.key"
             | "tls.certificate"
             | "tls.key"
             | "upstream.key_file"

@@ -1,6 +1,5 @@
-//! TLS for the API, by rustls with the cryptography of ring; certificates may change while it runs.
-//!
-//! The operations listener stays in the clear: orchestrators probe it without trust in anybody.
+//! TLS for a listener, by rustls with the cryptography of ring; certificates may change while it
+//! runs. The API and the operations listener have their own, or name the same files.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -22,22 +21,29 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file is not there, or may not be read.
-    #[error("{file} cannot be read: {kind}")]
+    #[error("{table}.{file} cannot be read: {kind}")]
     Read {
+        /// The table of the setting.
+        table: &'static str,
         /// The setting.
         file: &'static str,
         /// Why.
         kind: std::io::ErrorKind,
     },
     /// A file is not PEM of what it should be.
-    #[error("{0} is not PEM of what it should be")]
-    Pem(&'static str),
+    #[error("{table}.{file} is not PEM of what it should be")]
+    Pem {
+        /// The table of the setting.
+        table: &'static str,
+        /// The setting.
+        file: &'static str,
+    },
     /// There is no certificate in the file.
-    #[error("tls.certificate has no certificate")]
-    Empty,
+    #[error("{0}.certificate has no certificate")]
+    Empty(&'static str),
     /// The key is of no known kind, or not the certificate's.
-    #[error("tls.key is not the key of tls.certificate, or of a kind that is not known")]
-    Pair,
+    #[error("{0}.key is not the key of {0}.certificate, or of a kind that is not known")]
+    Pair(&'static str),
     /// The library and its cryptography do not fit together.
     #[error("TLS cannot be set up: {0}")]
     Setup(rustls::Error),
@@ -53,6 +59,8 @@ pub struct Certificates {
 
 #[derive(Debug, Clone)]
 struct Files {
+    /// Of the settings that name them.
+    table: &'static str,
     certificate: PathBuf,
     key: PathBuf,
 }
@@ -70,10 +78,10 @@ impl Certificates {
     /// # Errors
     /// If they cannot be read, or do not fit together.
     pub fn load(settings: &TlsSettings) -> Result<Option<Arc<Self>>, TlsError> {
-        let TlsSettings::On { certificate, key } = settings else { return Ok(None) };
-        let files = Files { certificate: certificate.clone(), key: key.clone() };
+        let TlsSettings::On { table, certificate, key } = settings else { return Ok(None) };
+        let files = Files { table, certificate: certificate.clone(), key: key.clone() };
         let contents = files.read()?;
-        let current = RwLock::new(Arc::new(contents.parse()?));
+        let current = RwLock::new(Arc::new(contents.parse(table)?));
         let seen = Mutex::new(Settling::new(Some(contents)));
         Ok(Some(Arc::new(Self { files, current, seen })))
     }
@@ -104,13 +112,14 @@ impl Certificates {
         if !seen.settles(read.as_ref().ok().cloned()) {
             return;
         }
-        match read.and_then(|contents| contents.parse()) {
+        let table = self.files.table;
+        match read.and_then(|contents| contents.parse(table)) {
             Ok(pair) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
-                tracing::info!("the certificate was loaded again");
+                tracing::info!(table, "the certificate was loaded again");
             }
             Err(error) => {
-                tracing::error!(%error, "the certificate has changed and cannot be used; the former one stays");
+                tracing::error!(table, %error, "the certificate has changed and cannot be used; the former one stays");
             }
         }
     }
@@ -125,25 +134,27 @@ impl ResolvesServerCert for Certificates {
 impl Files {
     fn read(&self) -> Result<Contents, TlsError> {
         let read = |path: &Path, file| {
-            std::fs::read(path).map_err(|error| TlsError::Read { file, kind: error.kind() })
+            let table = self.table;
+            std::fs::read(path).map_err(|error| TlsError::Read { table, file, kind: error.kind() })
         };
         Ok(Contents {
-            certificate: read(&self.certificate, "tls.certificate")?,
-            key: read(&self.key, "tls.key")?,
+            certificate: read(&self.certificate, "certificate")?,
+            key: read(&self.key, "key")?,
         })
     }
 }
 
 impl Contents {
-    fn parse(&self) -> Result<CertifiedKey, TlsError> {
+    fn parse(&self, table: &'static str) -> Result<CertifiedKey, TlsError> {
+        let pem = |file| TlsError::Pem { table, file };
         let chain =
             CertificateDer::pem_slice_iter(&self.certificate).collect::<Result<Vec<_>, _>>();
-        let chain = chain.map_err(|_| TlsError::Pem("tls.certificate"))?;
+        let chain = chain.map_err(|_| pem("certificate"))?;
         if chain.is_empty() {
-            return Err(TlsError::Empty);
+            return Err(TlsError::Empty(table));
         }
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| TlsError::Pem("tls.key"))?;
-        CertifiedKey::from_der(chain, key, &provider()).map_err(|_| TlsError::Pair)
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| pem("key"))?;
+        CertifiedKey::from_der(chain, key, &provider()).map_err(|_| TlsError::Pair(table))
     }
 }
 
@@ -166,6 +177,10 @@ mod tests {
         (made.cert.pem(), made.signing_key.serialize_pem())
     }
 
+    fn settings(certificate: PathBuf, key: PathBuf) -> TlsSettings {
+        TlsSettings::On { table: "ops_tls", certificate, key }
+    }
+
     /// The chain that new connections get.
     fn served(certificates: &Certificates) -> Vec<u8> {
         certificates.current.read().unwrap().cert[0].to_vec()
@@ -179,7 +194,7 @@ mod tests {
         let [old, new] = ["old", "new"].map(pair);
         write("certificate", &old.0);
         write("key", &old.1);
-        let settings = TlsSettings::On { certificate: path("certificate"), key: path("key") };
+        let settings = settings(path("certificate"), path("key"));
         let certificates = Certificates::load(&settings).unwrap().unwrap();
         let first = served(&certificates);
         let looks = || (0..3).for_each(|_| certificates.look());
@@ -202,20 +217,20 @@ mod tests {
         let [a, b] = ["a", "b"].map(pair);
         let hush = "-----BEGIN CERTIFICATE-----\nhush";
         for (certificate, key, said) in [
-            (a.0.as_str(), b.1.as_str(), "tls.key is not the key"),
-            ("hush", a.1.as_str(), "tls.certificate has no certificate"),
-            (hush, a.1.as_str(), "tls.certificate is not PEM"),
-            (a.0.as_str(), "hush", "tls.key is not PEM"),
+            (a.0.as_str(), b.1.as_str(), "ops_tls.key is not the key of ops_tls.certificate"),
+            ("hush", a.1.as_str(), "ops_tls.certificate has no certificate"),
+            (hush, a.1.as_str(), "ops_tls.certificate is not PEM"),
+            (a.0.as_str(), "hush", "ops_tls.key is not PEM"),
         ] {
             std::fs::write(path("certificate"), certificate).unwrap();
             std::fs::write(path("key"), key).unwrap();
-            let settings = TlsSettings::On { certificate: path("certificate"), key: path("key") };
+            let settings = settings(path("certificate"), path("key"));
             let error = Certificates::load(&settings).unwrap_err().to_string();
             assert!(error.contains(said) && !error.contains("hush"), "{error}");
         }
-        let settings = TlsSettings::On { certificate: path("none"), key: path("key") };
+        let settings = settings(path("none"), path("key"));
         let error = Certificates::load(&settings).unwrap_err().to_string();
-        assert_eq!(error, "tls.certificate cannot be read: entity not found");
+        assert_eq!(error, "ops_tls.certificate cannot be read: entity not found");
         assert!(Certificates::load(&TlsSettings::Off).unwrap().is_none());
     }
 }

@@ -60,6 +60,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("tls.key", "", "PEM file of the certificate's private key"),
     key(
+        "ops_tls.certificate",
+        "",
+        "PEM file of the operations listener's certificate and its chain, may be the API's; plain HTTP if not set",
+    ),
+    key("ops_tls.key", "", "PEM file of that certificate's private key"),
+    key(
         "cors.origins",
         "",
         "Origins whose pages may use the API, such as https://a.example,https://b.example, or *; none if not set",

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gateway_engine::scripted::{Gate, Script};
@@ -35,12 +36,18 @@ fn trusting(certificate: &rcgen::Certificate) -> ClientConfig {
     builder.with_root_certificates(roots).with_no_client_auth()
 }
 
-fn open(script: Script) -> Secured {
+/// Writes a new pair into `folder`.
+fn make_pair(folder: &Path) -> (rcgen::Certificate, [PathBuf; 2]) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a pair");
+    let paths = ["certificate.pem", "key.pem"].map(|name| folder.join(name));
+    std::fs::write(&paths[0], made.cert.pem()).expect("written");
+    std::fs::write(&paths[1], made.signing_key.serialize_pem()).expect("written");
+    (made.cert, paths)
+}
+
+fn open(script: Script) -> Secured {
     let folder = tempfile::tempdir().expect("a folder");
-    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
-    std::fs::write(&certificate, made.cert.pem()).expect("written");
-    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    let (made, [certificate, key]) = make_pair(folder.path());
     let settings = [
         ("tls.certificate", certificate.to_str().expect("UTF-8")),
         ("tls.key", key.to_str().expect("UTF-8")),
@@ -49,8 +56,8 @@ fn open(script: Script) -> Secured {
     ];
     Secured {
         house: House::with_settings(script, &settings),
-        trust: trust(&made.cert),
-        certificate: made.cert,
+        trust: trust(&made),
+        certificate: made,
         _folder: folder,
     }
 }
@@ -129,6 +136,40 @@ fn http_2_is_not_spoken_since_its_handlers_may_outlive_their_connection() {
     }
 }
 
+/// The status of a probe over TLS; `None` if the certificate is not trusted.
+fn probe(address: SocketAddr, trust: &Arc<ClientConfig>) -> Option<String> {
+    let mut stream = connect(address, trust);
+    let sent =
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    sent.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.lines().next().map(str::to_owned)
+}
+
+#[test]
+fn the_operations_listener_has_tls_of_its_own_and_takes_over_a_new_pair() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (made, paths) = make_pair(folder.path());
+    let [certificate, key] = paths.each_ref().map(|path| path.to_str().expect("UTF-8"));
+    let settings = [("ops_tls.certificate", certificate), ("ops_tls.key", key)];
+    let house = House::with_settings(Script::default(), &settings);
+    assert_eq!(house.get("/v1/models").status, 200, "the API is in the clear");
+    let good = Some("HTTP/1.1 200 OK".to_owned());
+    assert_eq!(probe(house.ops_address, &trust(&made)), good);
+    let mut plain = TcpStream::connect(house.ops_address).expect("connected");
+    plain.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
+    plain.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
+    let mut answer = Vec::new();
+    // It may be reset.
+    let _ = plain.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    let (made, _) = make_pair(folder.path());
+    while probe(house.ops_address, &trust(&made)) != good {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_gateway_does_not_start_with_half_a_pair() {
     let fault = |name: &'static str| {
@@ -139,6 +180,13 @@ fn a_gateway_does_not_start_with_half_a_pair() {
         let error = gateway_server::settings::Settings::build(layers).expect_err("half a pair");
         error.faults.join("\n")
     };
-    assert!(fault("tls.certificate").contains("tls.key (default): it must be there"));
-    assert!(fault("tls.key").contains("tls.certificate (default): it must be there"));
+    for (there, missing) in [
+        ("tls.certificate", "tls.key"),
+        ("tls.key", "tls.certificate"),
+        ("ops_tls.certificate", "ops_tls.key"),
+        ("ops_tls.key", "ops_tls.certificate"),
+    ] {
+        let said = format!("{missing} (default): it must be there if {there} is");
+        assert!(fault(there).contains(&said), "{}", fault(there));
+    }
 }
