@@ -60,6 +60,8 @@ pub struct UpstreamSettings {
     pub model: String,
     /// Sent to them as a bearer token.
     pub key: Option<Secret>,
+    /// Certificates (DER) that theirs may be signed by, beside those of the system.
+    pub roots: Vec<Vec<u8>>,
     /// Where adapters are written for them; `None` if none may be placed.
     pub adapters: Option<AdapterFolder>,
     /// Composed adapters that each server may have loaded by this gateway at a time.

@@ -35,6 +35,7 @@ pub fn log_settings(settings: &Settings) {
             | "ops_tls.key"
             | "tls.certificate"
             | "tls.key"
+            | "upstream.ca_file"
             | "upstream.key_file"
             | "upstream.adapters"
             | "upstream.adapters_there"

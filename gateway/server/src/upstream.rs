@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use gateway_engine::upstream::{AdapterFolder, Secret, UpstreamEngine, UpstreamSettings};
 use gateway_engine::{Engine, ModelInfo};
 use model::{Model, ServedPrecision};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use crate::prepared::{Prepared, fetch};
 use crate::settings::Settings;
@@ -53,12 +55,23 @@ fn fleet_settings(settings: &Settings, model: &str) -> anyhow::Result<UpstreamSe
         dialect: set.dialect,
         model: or(&set.model, model),
         key: read_key(settings)?,
+        roots: read_roots(settings)?,
         adapters: Some(AdapterFolder { here, there }),
         max_adapters: set.max_adapters,
         max_rank: set.max_rank,
         attempts: set.attempts,
         patience: set.patience,
     })
+}
+
+fn read_roots(settings: &Settings) -> anyhow::Result<Vec<Vec<u8>>> {
+    let Some(path) = &settings.upstream.ca_file else { return Ok(Vec::new()) };
+    let pem = std::fs::read(path).context("upstream.ca_file cannot be read")?;
+    let roots = CertificateDer::pem_slice_iter(&pem).map(|root| Ok(root?.to_vec()));
+    let roots = roots.collect::<anyhow::Result<Vec<_>>>();
+    let roots = roots.context("upstream.ca_file is not PEM of certificates")?;
+    anyhow::ensure!(!roots.is_empty(), "upstream.ca_file has no certificate");
+    Ok(roots)
 }
 
 fn read_key(settings: &Settings) -> anyhow::Result<Option<Secret>> {

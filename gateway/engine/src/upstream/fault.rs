@@ -1,5 +1,8 @@
 //! What goes wrong between here and a server.
 
+use std::error::Error as _;
+use std::io;
+
 use crate::EngineError;
 
 /// Why a server did not answer a job, or not to its end.
@@ -8,6 +11,9 @@ pub(super) enum Fault {
     /// No connection.
     #[error("the server cannot be reached")]
     Unreachable,
+    /// Its certificate is signed by nobody who is trusted, is over, or is another's.
+    #[error("the server's certificate is not trusted")]
+    Untrusted,
     /// The connection ended before the answer did.
     #[error("the connection was lost")]
     Lost,
@@ -54,9 +60,12 @@ pub(super) enum Consequence {
 impl Fault {
     pub(super) const fn consequence(&self) -> Consequence {
         match self {
-            Self::Unreachable | Self::Lost | Self::TimedOut | Self::Failed(_) | Self::Garbage => {
-                Consequence::Elsewhere
-            }
+            Self::Unreachable
+            | Self::Untrusted
+            | Self::Lost
+            | Self::TimedOut
+            | Self::Failed(_)
+            | Self::Garbage => Consequence::Elsewhere,
             Self::Overloaded | Self::Displaced | Self::Adapter(_) | Self::Missing(_) => {
                 Consequence::Busy
             }
@@ -68,6 +77,7 @@ impl Fault {
     pub(super) const fn word(&self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
+            Self::Untrusted => "untrusted",
             Self::Lost => "lost",
             Self::TimedOut => "timed_out",
             Self::Overloaded => "overloaded",
@@ -85,7 +95,9 @@ impl Fault {
 impl From<Fault> for EngineError {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Overloaded | Fault::Unreachable => Self::Unavailable(fault.to_string()),
+            Fault::Overloaded | Fault::Unreachable | Fault::Untrusted => {
+                Self::Unavailable(fault.to_string())
+            }
             Fault::Refused(_) | Fault::Missing(_) => Self::Refused(fault.to_string()),
             Fault::Folder(_) => Self::Internal(fault.to_string()),
             Fault::Lost
@@ -98,10 +110,26 @@ impl From<Fault> for EngineError {
     }
 }
 
+/// Whether there is no connection because of the server's certificate.
+fn is_of_certificate(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return true;
+        }
+        // An I/O error does not count what it is made of as its source.
+        let inside = error.downcast_ref().and_then(io::Error::get_ref);
+        cause = inside.map_or_else(|| error.source(), |inside| Some(inside));
+    }
+    false
+}
+
 impl From<reqwest::Error> for Fault {
     fn from(error: reqwest::Error) -> Self {
         if error.is_timeout() {
             Self::TimedOut
+        } else if is_of_certificate(&error) {
+            Self::Untrusted
         } else if error.is_connect() {
             Self::Unreachable
         } else {

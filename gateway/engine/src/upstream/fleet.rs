@@ -67,7 +67,7 @@ impl Fleet {
         let trial = text.tokenize(TRIAL_TEXT, ControlTokens::AsText).unwrap_or_default();
         Ok(Self {
             replicas: settings.servers.iter().cloned().map(replica).collect(),
-            http: Http::new(settings.patience, settings.key.as_ref())?,
+            http: Http::new(settings.patience, settings.key.as_ref(), &settings.roots)?,
             jobs: Arc::default(),
             budget: RetryBudget::default(),
             turn: AtomicUsize::new(0),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -23,12 +23,19 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(patience: Patience, key: Option<&Secret>) -> Result<Self, UpstreamError> {
+    pub(super) fn new(
+        patience: Patience,
+        key: Option<&Secret>,
+        roots: &[Vec<u8>],
+    ) -> Result<Self, UpstreamError> {
+        let roots = roots.iter().map(|root| Certificate::from_der(root));
+        let roots = roots.collect::<Result<Vec<_>, _>>().map_err(UpstreamError::Client)?;
         // An error says that the program has chosen one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .no_proxy()
             .tcp_nodelay(true)
+            .tls_certs_merge(roots)
             .connect_timeout(patience.connect)
             .pool_idle_timeout(IDLE_CONNECTION)
             .redirect(reqwest::redirect::Policy::none())

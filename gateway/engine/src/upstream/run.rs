@@ -106,6 +106,7 @@ fn tell(replica: &Replica, fault: &Fault, attempt: u32) {
             tracing::warn!(%server, %fault, attempt, "an adapter cannot be placed");
         }
         Fault::Unreachable
+        | Fault::Untrusted
         | Fault::Lost
         | Fault::TimedOut
         | Fault::Overloaded

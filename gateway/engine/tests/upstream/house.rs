@@ -77,6 +77,7 @@ impl House {
             dialect: plan.dialect,
             model: "base".to_owned(),
             key: None,
+            roots: Vec::new(),
             adapters: Some(AdapterFolder {
                 here: folder.path().to_owned(),
                 there: folder.path().to_string_lossy().into_owned(),

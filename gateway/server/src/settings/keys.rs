@@ -94,6 +94,11 @@ pub const KEYS: &[Key] = &[
     key("upstream.model", "", "What they call the base model; its name here if not set"),
     key("upstream.key_file", "", "File with the key that they ask for"),
     key(
+        "upstream.ca_file",
+        "",
+        "PEM file of certificates that those of https servers may be signed by, beside the system's",
+    ),
+    key(
         "upstream.adapters",
         "",
         "Folder that they see too, for composed adapters; HOME/upstream if not set",

@@ -15,6 +15,8 @@ pub struct Upstream {
     /// Empty is the name that requests use.
     pub model: String,
     pub key_file: Option<PathBuf>,
+    /// `None` trusts the system's certificates alone.
+    pub ca_file: Option<PathBuf>,
     /// `None` is a folder in `home`.
     pub adapters: Option<PathBuf>,
     /// Empty is the same path.
@@ -34,6 +36,7 @@ pub(super) fn read_upstream(reader: &mut Reader) -> Upstream {
         dialect: reader.one_of("upstream.dialect", &DIALECTS),
         model: reader.text("upstream.model"),
         key_file: reader.path("upstream.key_file"),
+        ca_file: reader.path("upstream.ca_file"),
         adapters: reader.path("upstream.adapters"),
         adapters_there: reader.text("upstream.adapters_there"),
         max_adapters: reader.count("upstream.max_adapters", 1..=1 << 12),

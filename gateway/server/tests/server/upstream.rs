@@ -1,5 +1,7 @@
 //! The whole gateway before scripted servers: what it adds works as with its own engine.
 
+mod https;
+
 use std::sync::Arc;
 
 use gateway_engine::scripted::upstream::{ScriptedUpstream, Trouble, UpstreamScript};
@@ -20,11 +22,16 @@ struct Upstream {
 
 impl Upstream {
     fn open(flags: &[(&'static str, &str)]) -> Self {
+        Self::at(ScriptedUpstream::url, flags)
+    }
+
+    /// The same, with servers at the addresses that `url` says.
+    fn at(url: impl Fn(&ScriptedUpstream) -> String, flags: &[(&'static str, &str)]) -> Self {
         let start = || ScriptedUpstream::start(UpstreamScript::default()).expect("a port");
         let servers = [start(), start()];
         let home = tempfile::tempdir().expect("a folder");
         let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
-        let urls = servers.each_ref().map(ScriptedUpstream::url).join(",");
+        let urls = servers.each_ref().map(url).join(",");
         let (model, adapters) = (format!("{fixtures}/tiny-llama"), format!("{fixtures}/adapters"));
         let own = [
             ("model", model.as_str()),
