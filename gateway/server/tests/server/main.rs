@@ -9,6 +9,7 @@ mod client;
 mod completions;
 mod cors;
 mod crash;
+mod damage;
 mod descriptors;
 mod disconnect;
 mod errors;
