@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use base16ct::{HexDisplay, lower};
 use sha2::{Digest as _, Sha256};
 
 /// SHA-256 of an adapter's content. It never changes meaning: other content has another digest.
@@ -43,7 +44,7 @@ impl Digest {
     /// The first `bytes` of them, in lower-case hexadecimal digits, for names of files.
     #[must_use]
     pub fn prefix(&self, bytes: usize) -> String {
-        self.0.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+        lower::encode_string(&self.0[..bytes.min(self.0.len())])
     }
 }
 
@@ -51,30 +52,18 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let digits = text.strip_prefix(Self::PREFIX).ok_or(DigestError)?.as_bytes();
-        if digits.len() != 64 {
-            return Err(DigestError);
-        }
+        let digits = text.strip_prefix(Self::PREFIX).ok_or(DigestError)?;
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+        match lower::decode(digits, &mut bytes) {
+            Ok(read) if read.len() == size_of::<Self>() => Ok(Self(bytes)),
+            Ok(_) | Err(_) => Err(DigestError),
         }
-        Ok(Self(bytes))
-    }
-}
-
-fn nibble(digit: u8) -> Result<u8, DigestError> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(DigestError),
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::PREFIX)?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{}{:x}", Self::PREFIX, HexDisplay(&self.0))
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use base16ct::{HexDisplay, lower};
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
@@ -29,20 +30,9 @@ impl Link {
     /// Reads 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        };
-        let digits = text.as_bytes();
         let mut bytes = [0; 32];
-        if digits.len() != DIGITS {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Some(Self(bytes))
+        let read = lower::decode(text, &mut bytes).ok()?;
+        (read.len() == size_of::<Self>()).then_some(Self(bytes))
     }
 
     fn next(self, record: [&[u8]; 2]) -> Self {
@@ -53,7 +43,7 @@ impl Link {
 
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{:x}", HexDisplay(&self.0))
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use base16ct::{HexDisplay, lower};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -22,7 +23,7 @@ impl Secret {
     pub(super) fn new() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
-        Ok(Self(format!("lethe-sk-{}", hexadecimal(&bytes))))
+        Ok(Self(format!("lethe-sk-{:x}", HexDisplay(&bytes))))
     }
 
     pub(super) fn fingerprint(&self) -> Fingerprint {
@@ -47,20 +48,9 @@ impl Fingerprint {
 
     /// Reads `sha256:` and 64 lower-case hexadecimal digits.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix(PREFIX)?.as_bytes();
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        };
         let mut bytes = [0; 32];
-        if digits.len() != 2 * bytes.len() {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Some(Self(bytes))
+        let read = lower::decode(text.strip_prefix(PREFIX)?, &mut bytes).ok()?;
+        (read.len() == size_of::<Self>()).then_some(Self(bytes))
     }
 }
 
@@ -72,7 +62,7 @@ impl ConstantTimeEq for Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}", hexadecimal(&self.0))
+        write!(f, "{PREFIX}{:x}", HexDisplay(&self.0))
     }
 }
 
@@ -80,10 +70,6 @@ impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fingerprint")
     }
-}
-
-fn hexadecimal(bytes: &[u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
