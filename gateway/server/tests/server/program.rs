@@ -22,6 +22,17 @@ pub(crate) fn run(command: &mut Command) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&said).into_owned())
 }
 
+/// The lines of a program's log. They are read as they come, whoever wants them when: a pipe that
+/// is full would hold the program.
+pub(crate) fn log_lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+    let pipe = BufReader::new(child.stderr.take().expect("a pipe"));
+    let (sender, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        pipe.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
+    lines.into_iter()
+}
+
 /// The next line of the log with this message.
 pub(crate) fn wait_for(log: &mut impl Iterator<Item = Value>, message: &str) -> Value {
     log.find(|line| line["message"] == message).expect(message)
@@ -79,8 +90,8 @@ fn adapters_that_come_with_the_sources_serve_by_name_and_as_a_preset() {
     command.args(["--log-format", "json", "--shutdown-grace-seconds", "0"]);
     command.arg("--home").arg(home.path()).arg("--model").arg(default_model());
     let mut child = command.spawn().expect("it runs");
-    let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-    let mut log = lines.map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON"));
+    let lines = log_lines(&mut child);
+    let mut log = lines.map(|line| serde_json::from_str(&line).expect("JSON"));
     let listening = wait_for(&mut log, "listening");
     let address: SocketAddr = listening["listen"].as_str().expect("listen").parse().expect("one");
     wait_for(&mut log, "ready");
@@ -125,10 +136,10 @@ fn the_program_serves_logs_no_text_and_ends_well_on_a_signal() {
     command.args(["--log-format", "json", "--shutdown-grace-seconds", "0"]);
     command.arg("--home").arg(folder.path()).arg("--model").arg(&model);
     let mut child = command.spawn().expect("it runs");
-    let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let lines = log_lines(&mut child);
     let mut text = Vec::new();
     let mut log = lines.map(|line| {
-        text.push(line.expect("a line"));
+        text.push(line);
         serde_json::from_str(text.last().expect("a line")).expect("JSON")
     });
     let listening = wait_for(&mut log, "listening");

@@ -1,12 +1,11 @@
 //! `lethe-gateway key`, through the program.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::ask;
-use crate::program::{program, run, signal, wait_for};
+use crate::program::{log_lines, program, run, signal, wait_for};
 
 /// `lethe-gateway key` with these words and this file.
 fn key(words: &[&str], file: &Path) -> (Option<i32>, String) {
@@ -46,10 +45,10 @@ fn a_key_that_the_program_makes_opens_it_and_its_secret_is_in_no_log() {
     command.args(["--keys-reload-seconds", "0.01"]).arg("--keys-file").arg(&file);
     command.arg("--home").arg(folder.path()).arg("--model").arg(&model);
     let mut child = command.spawn().expect("it runs");
-    let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let lines = log_lines(&mut child);
     let mut text = Vec::new();
     let mut log = lines.map(|line| {
-        text.push(line.expect("a line"));
+        text.push(line);
         serde_json::from_str(text.last().expect("a line")).expect("JSON")
     });
     let listening = wait_for(&mut log, "listening");
