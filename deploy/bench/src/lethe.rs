@@ -97,6 +97,7 @@ fn job(prompt: &[u32], tokens: usize, adapters: AdapterVector) -> Job {
         companions: Vec::new(),
         comparison: None,
         priority: Priority::Foreground,
+        trace: None,
         deadline: Instant::now() + Duration::from_secs(600),
         permit: Arc::new(
             Admission::new(1).admit().unwrap_or_else(|_| unreachable!("a fresh gate")),

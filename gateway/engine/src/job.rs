@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use adapters::AdapterVector;
 
-use crate::Permit;
+use crate::{Permit, TraceContext};
 
 /// One sequence to generate.
 ///
@@ -30,6 +30,8 @@ pub struct Job {
     pub comparison: Option<Comparison>,
     /// Whether it gives way to others.
     pub priority: Priority,
+    /// The trace that it is part of, for servers that do some of it.
+    pub trace: Option<TraceContext>,
     /// The job fails with [`EngineError::Deadline`](crate::EngineError::Deadline) at this time.
     pub deadline: Instant,
     /// Place in the house, shared by the jobs of one request.

@@ -18,6 +18,7 @@ mod sampler;
 #[cfg(feature = "scripted")]
 pub mod scripted;
 mod text;
+mod trace_context;
 #[cfg(feature = "upstream")]
 pub mod upstream;
 
@@ -30,6 +31,7 @@ pub use generation::{
 pub use job::{Companion, Comparison, Grammar, Job, Limits, Logprobs, Priority, Sampling};
 pub use local::{LocalEngine, LocalSettings, StartError};
 pub use model_text::{ModelText, check_adapters};
+pub use trace_context::TraceContext;
 
 /// Something that generates tokens.
 pub trait Engine: Send + Sync {

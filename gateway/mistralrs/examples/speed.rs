@@ -124,6 +124,7 @@ fn job(adapters: AdapterVector, max_tokens: usize, salt: u32) -> Job {
         companions: Vec::new(),
         comparison: None,
         priority: Priority::Foreground,
+        trace: None,
         deadline: Instant::now() + Duration::from_secs(600),
         permit: Arc::new(Admission::new(1).admit().expect("free")),
     }

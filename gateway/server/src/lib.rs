@@ -38,6 +38,7 @@ pub mod shutdown;
 pub mod startup;
 pub mod telemetry;
 pub mod tls;
+mod trace;
 mod upstream;
 mod watch;
 

@@ -8,6 +8,7 @@ use crate::audit::{AdapterChange, AdapterRefusal, Change, Event, Generated, Plac
 use crate::error::Code;
 use crate::keys::Standing;
 use crate::request_id::RequestId;
+use crate::trace::Trace;
 
 /// What the log, the metrics, the reply's headers and the audit log are told of a request.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,7 @@ struct Noted {
     /// For the request's record; gone once it is filled.
     place: Place,
     id: String,
+    trace: Option<Trace>,
     key: Option<Arc<str>>,
     error: Option<Code>,
     generated: Option<Generated>,
@@ -37,9 +39,15 @@ pub(crate) struct ChangeRecord {
 }
 
 impl Note {
-    /// Of the request `id`.
-    pub(crate) fn new(id: &RequestId) -> Self {
-        Self(Rc::new(RefCell::new(Noted { id: id.to_string(), ..Noted::default() })))
+    /// Of the request `id`, which is part of `trace` if it is one of the API.
+    pub(crate) fn new(id: &RequestId, trace: Option<Trace>) -> Self {
+        let id = id.to_string();
+        Self(Rc::new(RefCell::new(Noted { id, trace, ..Noted::default() })))
+    }
+
+    /// The trace that the request is part of.
+    pub(crate) fn trace(&self) -> Option<Trace> {
+        self.0.borrow().trace.clone()
     }
 
     /// Keeps the place of the request's record.

@@ -23,6 +23,7 @@ use crate::gateway::Gateway;
 use crate::keys::Standing;
 use crate::note::Note;
 use crate::request_id::{ID_HEADER, RequestId};
+use crate::trace::Trace;
 
 /// What requests for no known route are counted under.
 const UNMATCHED: &str = "unmatched";
@@ -35,12 +36,14 @@ pub(crate) async fn observe(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = clock::now();
     let id = RequestId::of(request.headers());
-    let note = Note::new(&id);
+    let trace = Trace::of(request.headers());
+    let span = tracing::info_span!(
+        "request", %id, trace_id = %trace, key = field::Empty, route = field::Empty,
+        model = field::Empty, adapters = field::Empty
+    );
+    let note = Note::new(&id, Some(trace));
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(note.clone());
-    let span = tracing::info_span!(
-        "request", %id, key = field::Empty, route = field::Empty, model = field::Empty, adapters = field::Empty
-    );
     let response = match gateway.audit.reserve() {
         Ok(place) => {
             note.hold(place);
@@ -70,7 +73,7 @@ pub(crate) async fn observe_refusals(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = clock::now();
-    let note = Note::new(&RequestId::of(request.headers()));
+    let note = Note::new(&RequestId::of(request.headers()), None);
     request.extensions_mut().insert(note.clone());
     let response = next.call(request).await?.map_into_boxed_body();
     let error = response.response().error().and_then(Error::as_error::<ApiError>);

@@ -34,6 +34,7 @@ fn job(max_tokens: usize) -> Job {
         companions: Vec::new(),
         comparison: None,
         priority: Priority::Foreground,
+        trace: None,
         deadline: Instant::now() + Duration::from_secs(60),
         permit: Arc::new(Admission::new(1).admit().expect("a place")),
     }

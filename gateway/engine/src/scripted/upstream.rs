@@ -81,6 +81,8 @@ pub struct Asked {
     pub path: String,
     /// Its body.
     pub body: serde_json::Value,
+    /// Its headers, with names in lower case.
+    pub headers: Vec<(String, String)>,
 }
 
 impl ScriptedUpstream {
@@ -133,6 +135,18 @@ impl ScriptedUpstream {
         let state = self.shared.state();
         let asked = state.asked.iter().filter(|asked| asked.path == path);
         asked.map(|asked| asked.body.clone()).collect()
+    }
+
+    /// The headers `name` of what was asked so far at `path`.
+    #[must_use]
+    pub fn headers(&self, path: &str, name: &str) -> Vec<Option<String>> {
+        let state = self.shared.state();
+        let asked = state.asked.iter().filter(|asked| asked.path == path);
+        let value = |asked: &Asked| {
+            let found = asked.headers.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.clone())
+        };
+        asked.map(value).collect()
     }
 
     /// The names that are loaded.

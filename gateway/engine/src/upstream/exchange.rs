@@ -54,19 +54,19 @@ pub(super) async fn exchange(
 ) -> Result<Finish, Fault> {
     let (dialect, patience) = (fleet.settings.dialect, fleet.settings.patience);
     let url = replica.server.at(dialect.path());
-    let body = dialect.request(job, &aim.target);
+    let (body, trace) = (dialect.request(job, &aim.target), job.trace.as_ref());
     let mut reception = Reception::new(fleet, job, &aim.target);
     if dialect.is_whole(job) {
         // It comes when all of it is there; the job's deadline is kept elsewhere.
         let patience = job.deadline.saturating_duration_since(Instant::now().into_std());
-        let bytes = good(fleet.http.post(url, &body, patience).await?)?.bytes().await?;
+        let bytes = good(fleet.http.post(url, &body, trace, patience).await?)?.bytes().await?;
         let text = std::str::from_utf8(&bytes).map_err(|_| Fault::Garbage)?;
         reception.event(text, outlet).await?;
         if reception.told.is_none() {
             reception.done(outlet).await?;
         }
     } else {
-        let response = good(fleet.http.post(url, &body, patience.first_token).await?)?;
+        let response = good(fleet.http.post(url, &body, trace, patience.first_token).await?)?;
         reception.events(response, outlet, patience.first_token, patience.idle).await?;
     }
     reception.told.ok_or(Fault::Lost)

@@ -249,6 +249,6 @@ impl Placing<'_> {
     async fn manage(&self, path: &str, body: &serde_json::Value) -> Result<(), Fault> {
         let url = self.replica.server.at(path);
         let patience = self.fleet.settings.patience.placement;
-        super::http::good(self.fleet.http.post(url, body, patience).await?).map(|_| ())
+        super::http::good(self.fleet.http.post(url, body, None, patience).await?).map(|_| ())
     }
 }

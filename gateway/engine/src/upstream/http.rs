@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::fault::Fault;
 use super::{Patience, Secret, UpstreamError};
+use crate::TraceContext;
 
 /// A connection that nobody used for so long is closed: servers close theirs after some seconds
 /// too, and who closes first sees no reset.
@@ -49,16 +50,17 @@ impl Http {
         Ok(Self { client, authorization })
     }
 
-    /// Posts `body`, and waits for the head of the answer.
+    /// Posts `body`, as part of `trace`, and waits for the head of the answer.
     pub(super) async fn post(
         &self,
         url: Url,
         body: &Value,
+        trace: Option<&TraceContext>,
         patience: Duration,
     ) -> Result<Response, Fault> {
         let body = serde_json::to_vec(body).map_err(|_| Fault::Garbage)?;
         let request = self.client.post(url).header("content-type", "application/json").body(body);
-        self.send(request, patience).await
+        self.send(traced(request, trace), patience).await
     }
 
     /// Whether the server answers well at `url`.
@@ -78,7 +80,7 @@ impl Http {
         body: &Value,
         patience: Duration,
     ) -> Result<Value, Fault> {
-        json(self.post(url, body, patience).await?, patience).await
+        json(self.post(url, body, None, patience).await?, patience).await
     }
 
     async fn send(&self, request: RequestBuilder, patience: Duration) -> Result<Response, Fault> {
@@ -87,6 +89,15 @@ impl Http {
             None => request,
         };
         Ok(timeout(patience, request.send()).await.map_err(|_| Fault::TimedOut)??)
+    }
+}
+
+fn traced(request: RequestBuilder, trace: Option<&TraceContext>) -> RequestBuilder {
+    let Some(trace) = trace else { return request };
+    let request = request.header("traceparent", trace.traceparent());
+    match trace.tracestate() {
+        Some(state) => request.header("tracestate", state),
+        None => request,
     }
 }
 

@@ -84,6 +84,7 @@ pub(crate) fn job(prompt: Vec<u32>, adapters: AdapterVector) -> Job {
         companions: Vec::new(),
         comparison: None,
         priority: Priority::Foreground,
+        trace: None,
         deadline: Instant::now() + Duration::from_secs(120),
         permit: Arc::new(Admission::new(1).admit().expect("free")),
     }

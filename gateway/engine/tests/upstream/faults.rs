@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use gateway_engine::scripted::upstream::{ScriptedUpstream, Trouble, UpstreamScript};
-use gateway_engine::{Engine as _, EngineError, UpstreamStatus};
+use gateway_engine::{Engine as _, EngineError, Job, TraceContext, UpstreamStatus};
 
 use crate::house::{House, LONG, Plan, job};
 
@@ -37,6 +37,25 @@ async fn a_fault_before_the_first_token_is_not_seen() {
         assert_eq!(answer.expect("answered").text, "hgfedcba", "{trouble:?}");
         assert_eq!(faults(&house), [(word, 1)], "{trouble:?}");
     }
+}
+
+#[tokio::test]
+async fn every_attempt_is_told_the_trace_and_nothing_else_is() {
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let house = House::open(&Plan::default());
+    house.servers[0].trouble(Trouble::Status(500));
+    let trace = TraceContext::parse(PARENT).map(|trace| trace.with_state(["a=1"]));
+    house.answer(Job { trace, ..job(house.vector(&[("one", 1.0)])) }).await.expect("answered");
+    let told = |path, name| house.servers[0].headers(path, name);
+    let asked = told("/v1/completions", "traceparent");
+    // What tries an adapter out is nobody's request.
+    let of_the_job: Vec<_> = asked.iter().flatten().collect();
+    assert_eq!(of_the_job, [PARENT, PARENT], "{asked:?}");
+    let states: Vec<_> = told("/v1/completions", "tracestate").into_iter().flatten().collect();
+    assert_eq!(states, ["a=1", "a=1"]);
+    assert_eq!(told("/v1/load_lora_adapter", "traceparent"), [None]);
+    house.ask(&[]).await.expect("answered");
+    assert_eq!(told("/v1/completions", "traceparent").last(), Some(&None));
 }
 
 #[tokio::test]

@@ -164,6 +164,7 @@ pub(crate) fn job(adapters: AdapterVector) -> Job {
         companions: Vec::new(),
         comparison: None,
         priority: Priority::Foreground,
+        trace: None,
         deadline: Instant::now() + LONG,
         permit: Arc::new(Admission::new(1).admit().expect("free")),
     }

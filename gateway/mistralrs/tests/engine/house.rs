@@ -130,6 +130,7 @@ pub(crate) fn job(prompt: Vec<u32>) -> Job {
         companions: Vec::new(),
         comparison: None,
         priority: Priority::Foreground,
+        trace: None,
         deadline: Instant::now() + Duration::from_secs(300),
         permit: Arc::new(Admission::new(1).admit().expect("free")),
     }

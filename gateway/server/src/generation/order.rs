@@ -51,7 +51,7 @@ impl Order {
             let answers = self.prompts.len() * self.options.n;
             ((0..answers).map(|_| Slot::refused()).collect(), None)
         } else {
-            let jobs = self.jobs(served, deadline, &permit);
+            let jobs = self.jobs(served, call, deadline, &permit);
             let witness = self.witness(served, &jobs);
             (self.slots(submit(jobs, served)?), witness)
         };
@@ -80,7 +80,14 @@ impl Order {
     }
 
     /// A job for each answer to each prompt.
-    fn jobs(&self, served: &Served, deadline: Instant, permit: &Arc<Permit>) -> Vec<Job> {
+    fn jobs(
+        &self,
+        served: &Served,
+        call: &Call,
+        deadline: Instant,
+        permit: &Arc<Permit>,
+    ) -> Vec<Job> {
+        let trace = call.note().trace().map(|trace| trace.context().clone());
         let seed = self.options.seed.unwrap_or_else(chance::bits);
         let mut jobs = Vec::with_capacity(self.prompts.len() * self.options.n);
         for prompt in &self.prompts {
@@ -95,6 +102,7 @@ impl Order {
                     companions: Vec::new(),
                     comparison: None,
                     priority: Priority::Foreground,
+                    trace: trace.clone(),
                     deadline,
                     permit: Arc::clone(permit),
                 });

@@ -69,6 +69,8 @@ fn background(deadline: Instant, permit: &Arc<Permit>) -> Job {
         companions: Vec::new(),
         comparison: None,
         priority: Priority::Background,
+        // It begins when its request has ended, and nobody waits for it.
+        trace: None,
         deadline,
         permit: Arc::clone(permit),
     }

@@ -106,6 +106,7 @@ mod tests {
             companions: Vec::new(),
             comparison: None,
             priority: Priority::Foreground,
+            trace: None,
             deadline: clock::now(),
             permit: Arc::new(Admission::new(1).admit().expect("free")),
         }

@@ -147,7 +147,13 @@ fn the_program_serves_logs_no_text_and_ends_well_on_a_signal() {
     wait_for(&mut log, "ready");
     let body = json!({"model": "tiny-llama", "max_tokens": 4, "user": "hush-user",
         "messages": [{"role": "user", "content": "hush-text"}]});
-    let headers = [("content-type", "application/json"), ("authorization", "Bearer hush-key")];
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let headers = [
+        ("content-type", "application/json"),
+        ("authorization", "Bearer hush-key"),
+        ("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01")),
+        ("tracestate", "vendor=hush-state"),
+    ];
     let path = "/v1/chat/completions";
     // The model becomes known to handlers right after the line.
     while send(address, "POST", path, &headers, body.to_string().as_bytes()).finish().status != 200
@@ -159,6 +165,8 @@ fn the_program_serves_logs_no_text_and_ends_well_on_a_signal() {
     assert!(rest > 0 && child.wait().expect("an end").success());
     let text = text.join("\n");
     assert!(text.contains("\"answered\"") && text.contains("tiny-llama"), "{text}");
+    let answered = text.lines().find(|line| line.contains("\"answered\"")).expect("a line");
+    assert!(answered.contains(&format!("\"trace_id\":\"{trace}\"")), "{answered}");
     assert!(!text.contains("hush"), "{text}");
     assert!(!text.contains(&*folder.path().to_string_lossy()), "{text}");
 }

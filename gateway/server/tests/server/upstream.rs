@@ -14,14 +14,14 @@ use crate::hosting::{Running, run};
 use crate::house::{chat, settings};
 
 /// A gateway before two servers.
-struct Upstream {
+pub(crate) struct Upstream {
     running: Running,
-    servers: [ScriptedUpstream; 2],
+    pub(crate) servers: [ScriptedUpstream; 2],
     _home: tempfile::TempDir,
 }
 
 impl Upstream {
-    fn open(flags: &[(&'static str, &str)]) -> Self {
+    pub(crate) fn open(flags: &[(&'static str, &str)]) -> Self {
         Self::at(ScriptedUpstream::url, flags)
     }
 
@@ -52,9 +52,13 @@ impl Upstream {
     }
 
     fn begin(&self, fields: Value) -> Incoming {
+        self.begin_with(fields, &[])
+    }
+
+    pub(crate) fn begin_with(&self, fields: Value, headers: &[(&str, &str)]) -> Incoming {
         let mut body = chat(fields);
         body["model"] = "tiny-llama".into();
-        let headers = [("content-type", "application/json")];
+        let headers = [&[("content-type", "application/json")], headers].concat();
         let path = "/v1/chat/completions";
         send(self.running.addresses.0, "POST", path, &headers, body.to_string().as_bytes())
     }
@@ -114,6 +118,20 @@ fn a_stream_comes_token_by_token() {
     while house.running.gateway.admitted() > 0 {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn servers_are_told_the_trace_of_the_request() {
+    let house = Upstream::open(&[]);
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let headers = [("traceparent", parent), ("tracestate", "a=1 , b=2")];
+    house.begin_with(json!({"max_tokens": 2, "n": 2}), &headers).finish();
+    let told = |name| {
+        let headers = |server: &ScriptedUpstream| server.headers("/v1/completions", name);
+        house.servers.iter().flat_map(headers).collect::<Vec<_>>()
+    };
+    assert_eq!(told("traceparent"), [Some(parent.to_owned()), Some(parent.to_owned())]);
+    assert_eq!(told("tracestate"), [Some("a=1,b=2".to_owned()), Some("a=1,b=2".to_owned())]);
 }
 
 #[test]

@@ -51,6 +51,7 @@ impl House {
             companions: Vec::new(),
             comparison: None,
             priority,
+            trace: None,
             deadline: Instant::now() + Duration::from_secs(600),
             permit: Arc::new(Admission::new(1).admit().expect("free")),
         };

@@ -13,9 +13,9 @@ pub(super) fn serve(stream: TcpStream, shared: &Shared) {
     let Ok(reading) = stream.try_clone() else { return };
     let mut reader = BufReader::new(reading);
     let mut writer = stream;
-    while let Some((path, body)) = read(&mut reader) {
-        shared.state().asked.push(Asked { path: path.clone(), body: body.clone() });
-        let reply = reply::to(&path, &body, shared);
+    while let Some(asked) = read(&mut reader) {
+        shared.state().asked.push(asked.clone());
+        let reply = reply::to(&asked.path, &asked.body, shared);
         if !answer(&mut writer, reply, shared) {
             let _ = writer.shutdown(Shutdown::Both);
             return;
@@ -23,23 +23,26 @@ pub(super) fn serve(stream: TcpStream, shared: &Shared) {
     }
 }
 
-/// A request's path and body; `None` at the connection's end.
-fn read(reader: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
+/// A request; `None` at the connection's end.
+fn read(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
     let path = line.split(' ').nth(1)?.to_owned();
-    let mut length = 0;
+    let (mut length, mut headers) = (0, Vec::new());
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok().filter(|length| *length > 0)?;
         let Some((name, value)) = header.trim_end().split_once(':') else { break };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().ok()?;
+        let (name, value) = (name.to_ascii_lowercase(), value.trim().to_owned());
+        if name == "content-length" {
+            length = value.parse().ok()?;
         }
+        headers.push((name, value));
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some((path, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    Some(Asked { path, body, headers })
 }
 
 /// Writes the answer; whether the connection may go on.
