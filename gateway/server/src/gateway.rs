@@ -19,6 +19,7 @@ use crate::settings::{
     Limits, ModerationSettings, Policy, Presets, Settings, ShadowSettings, StreamSettings,
 };
 use crate::shadow::Shadow;
+use crate::trace::Tracing;
 
 /// What is loaded before requests are served.
 pub struct Loaded {
@@ -35,6 +36,7 @@ pub struct Loaded {
 pub struct Gateway {
     pub(crate) guard: Guard,
     pub(crate) audit: Audit,
+    pub(crate) tracing: Tracing,
     pub(crate) limits: Limits,
     pub(crate) stream: StreamSettings,
     pub(crate) policy: Policy,
@@ -78,12 +80,14 @@ impl Gateway {
     /// A gateway that serves nothing yet, and nobody whom `guard` does not know.
     ///
     /// # Errors
-    /// If metrics collide in `registry`, or the audit log cannot be written.
+    /// If metrics collide in `registry`, the audit log cannot be written, or spans cannot be
+    /// exported.
     pub fn new(settings: &Settings, guard: Guard, registry: Registry) -> anyhow::Result<Self> {
         let metrics = Metrics::new(&registry)?;
         Ok(Self {
             guard,
             audit: Audit::start(&settings.audit, &metrics)?,
+            tracing: Tracing::start(&settings.otel, &metrics)?,
             limits: settings.limits,
             stream: settings.stream,
             policy: settings.policy.clone(),

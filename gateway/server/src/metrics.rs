@@ -167,6 +167,8 @@ family::metrics! {
         shadow_length: HistogramVec("lethe_shadow_length_delta_tokens", ["adapters"], LENGTH_DELTAS),
         /// Mean divergence of the adapted model from the base model along the answer, KL(adapted || base).
         shadow_divergence: HistogramVec("lethe_shadow_kl_nats_per_token", ["adapters"], DIVERGENCES),
+        /// Spans by what became of them: exported, failed (the collector did not take them) or dropped (too many waited).
+        trace_spans: IntCounterVec("lethe_trace_spans_total", ["outcome"]),
         /// Shadow runs by how they ended.
         shadow_runs: IntCounterVec("lethe_shadow_runs_total", ["outcome"]),
     }

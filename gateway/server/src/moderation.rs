@@ -21,8 +21,9 @@ use gateway_wire::{ModerationParam, Verdict};
 
 use crate::error::{ApiError, Code};
 use crate::metrics::Metrics;
-use crate::scoring::{Audience, Direction, Record, Scoring, ScoringError};
+use crate::scoring::{Record, Scoring, ScoringError};
 use crate::settings::{ModerationPolicy, ModerationSettings, OnFailure};
+use crate::trace::Trace;
 
 pub(crate) use moderator::Moderator;
 pub(crate) use plan::Plan;
@@ -128,6 +129,7 @@ impl Moderation {
         self: &Arc<Self>,
         asked: Option<&ModerationParam>,
         adapters: &Arc<str>,
+        trace: Option<Trace>,
     ) -> Result<Option<Plan>, ApiError> {
         if let Some(param) = asked {
             self.check_model(&param.model, "moderation.model")?;
@@ -138,6 +140,7 @@ impl Moderation {
             policy,
             reports: asked.is_some(),
             adapters: Arc::clone(adapters),
+            trace,
         };
         Ok((!policy.is_off()).then_some(plan))
     }
@@ -149,16 +152,6 @@ impl Moderation {
             Err(_) if self.policy.on_failure == OnFailure::Closed => Some("unscored"),
             Err(_) => None,
         }
-    }
-
-    fn record(&self, direction: Direction, adapters: &Arc<str>) -> Arc<Record> {
-        Record::told(Audience {
-            metrics: self.metrics.clone(),
-            direction,
-            adapters: Arc::clone(adapters),
-            thresholds: self.thresholds,
-            scorer: Arc::clone(&self.version),
-        })
     }
 }
 

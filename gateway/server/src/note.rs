@@ -8,7 +8,7 @@ use crate::audit::{AdapterChange, AdapterRefusal, Change, Event, Generated, Plac
 use crate::error::Code;
 use crate::keys::Standing;
 use crate::request_id::RequestId;
-use crate::trace::Trace;
+use crate::trace::{Answered, Ending, Inference, Trace};
 
 /// What the log, the metrics, the reply's headers and the audit log are told of a request.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,8 @@ struct Noted {
     generated: Option<Generated>,
     /// The route of a request that may change adapters.
     changes: Option<String>,
+    /// If spans are exported.
+    inference: Option<Inference>,
 }
 
 /// The record of a change of adapters that is about to be made.
@@ -97,6 +99,21 @@ impl Note {
         self.0.borrow_mut().changes = Some(route);
     }
 
+    /// Tells the trace, if it is recorded, that answers are to be made.
+    pub(crate) fn infer(&self, inference: impl FnOnce() -> Inference) {
+        let mut noted = self.0.borrow_mut();
+        if noted.trace.as_ref().is_some_and(Trace::is_recorded) {
+            noted.inference = Some(inference());
+        }
+    }
+
+    /// Tells the trace what became of them.
+    pub(crate) fn answer(&self, answered: impl FnOnce() -> Answered) {
+        if let Some(inference) = &mut self.0.borrow_mut().inference {
+            inference.end(answered());
+        }
+    }
+
     /// The record of a change that the request is about to make, in place of its own.
     pub(crate) fn change(&self) -> ChangeRecord {
         let mut noted = self.0.borrow_mut();
@@ -105,9 +122,11 @@ impl Note {
         ChangeRecord { place, id: noted.id.clone(), key: noted.key.clone(), route }
     }
 
-    /// Has the audit log told of the request, if it is one that the log tells of: it came to
-    /// generation, its key did not open what it asked for, or it was to change an adapter.
+    /// Has the request's spans exported, and the audit log told of it, if it is one that the log
+    /// tells of: it came to generation, its key did not open what it asked for, or it was to change
+    /// an adapter.
     pub(crate) fn end(&self, route: &str, status: u16, seconds: f64) {
+        self.0.borrow_mut().end_trace(route, status);
         let (error, changes) = (self.0.borrow().error, self.0.borrow().changes.is_some());
         if changes {
             return self.change().tell_refusal(status, error, None, None);
@@ -126,6 +145,15 @@ impl Note {
             seconds,
             generated: noted.generated.take(),
         })));
+    }
+}
+
+impl Noted {
+    fn end_trace(&mut self, route: &str, status: u16) {
+        let (error, inference) = (self.error, self.inference.take());
+        if let Some(trace) = &self.trace {
+            trace.end(Ending { id: &self.id, route, status, error, inference });
+        }
     }
 }
 

@@ -23,7 +23,6 @@ use crate::gateway::Gateway;
 use crate::keys::Standing;
 use crate::note::Note;
 use crate::request_id::{ID_HEADER, RequestId};
-use crate::trace::Trace;
 
 /// What requests for no known route are counted under.
 const UNMATCHED: &str = "unmatched";
@@ -36,7 +35,7 @@ pub(crate) async fn observe(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = clock::now();
     let id = RequestId::of(request.headers());
-    let trace = Trace::of(request.headers());
+    let trace = gateway.tracing.begin(request.request());
     let span = tracing::info_span!(
         "request", %id, trace_id = %trace, key = field::Empty, route = field::Empty,
         model = field::Empty, adapters = field::Empty

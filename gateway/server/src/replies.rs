@@ -51,6 +51,11 @@ impl UsageChunk {
 }
 
 impl Head {
+    /// The reply's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The head of a reply whose id begins with `prefix`.
     pub(crate) fn new(
         prefix: &str,

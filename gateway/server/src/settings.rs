@@ -7,6 +7,7 @@ mod flags;
 mod keys;
 mod moderation;
 mod origins;
+mod otel;
 mod presets;
 mod reader;
 mod subcommands;
@@ -23,11 +24,13 @@ pub use flags::{Action, parse_flags};
 pub use keys::{KEYS, Key};
 pub use moderation::{Mode, ModerationPolicy, ModerationSettings, OnFailure};
 pub use origins::Origins;
+pub use otel::OtelSettings;
 pub use presets::Presets;
 pub(crate) use presets::read_presets;
 pub use reader::{Effective, Source};
 pub use upstream::Upstream;
 
+use otel::read_otel;
 use reader::Reader;
 use upstream::read_upstream;
 
@@ -56,6 +59,7 @@ pub struct Settings {
     pub moderation: ModerationSettings,
     pub shadow: ShadowSettings,
     pub log: LogSettings,
+    pub otel: OtelSettings,
     pub adapter_sets: usize,
     /// Each key, its value and where that came from, for the log.
     pub effective: Vec<Effective>,
@@ -261,6 +265,7 @@ impl Settings {
                 ),
                 level: reader.one_of("log.level", &LEVELS.map(|level| (level, level))).to_owned(),
             },
+            otel: read_otel(&mut reader),
             adapter_sets: reader.count("metrics.adapter_sets", 0..=10_000),
             effective: Vec::new(),
         };

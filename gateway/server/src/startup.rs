@@ -97,6 +97,7 @@ impl Bound {
         };
         let (served, result) = tokio::join!(servers, stopped);
         gateway.audit.close();
+        gateway.tracing.close();
         served.context("a server failed")?;
         result.map(|_| ())
     }

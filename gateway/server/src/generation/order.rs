@@ -17,6 +17,7 @@ use crate::error::ApiError;
 use crate::gateway::{Gateway, Served};
 use crate::moderation::{Admission, Plan, Prompts};
 use crate::shadow::Witness;
+use crate::trace::{Inference, Subject};
 
 /// What is to be generated: `options.n` answers to each prompt.
 pub(crate) struct Order {
@@ -28,6 +29,8 @@ pub(crate) struct Order {
     pub(crate) format: ResponseFormat,
     pub(crate) logprobs: Logprobs,
     pub(crate) choice: Choice,
+    /// What a trace says of it.
+    pub(crate) subject: Subject,
 }
 
 impl Order {
@@ -43,6 +46,7 @@ impl Order {
         call: &Call,
         permit: Permit,
     ) -> Result<Run, ApiError> {
+        call.note().infer(|| self.inference(served, call));
         let permit = Arc::new(permit);
         let deadline = call.started + gateway.limits.deadline;
         let reservation = call.reserve(self.most_tokens(served))?;
@@ -63,6 +67,12 @@ impl Order {
         let tally = Tally::new(gateway, call, &self.choice, prompt_tokens, self.options.n);
         let tally = tally.paid_by(reservation);
         Ok(Run::new(slots, tally, moderation, deadline, permit).before(witness))
+    }
+
+    /// For the trace.
+    fn inference(&self, served: &Served, call: &Call) -> Inference {
+        let model = &served.engine.model().name;
+        Inference::new(&self.subject, &self.options, model, &self.choice.header, call.started)
     }
 
     /// The tokens of the prompts and of the longest answers, as usage will count them.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gateway_engine::Chunk;
 use gateway_wire::{AppliedAdapter, FinishReason, Usage};
@@ -14,6 +14,7 @@ use crate::clock;
 use crate::gateway::Gateway;
 use crate::keys::Reservation;
 use crate::note::Note;
+use crate::trace::Answered;
 
 /// The count. Dropping it tells the metrics; before [`Tally::end`], that is a cancellation.
 pub(super) struct Tally {
@@ -147,8 +148,8 @@ impl Drop for Tally {
             let tokens = metrics.adapter_tokens.with_label_values(&[&**name]);
             tokens.inc_by(usage.completion_tokens as u64);
         }
-        if let Some(first) = self.answers.iter().filter_map(|answer| answer.first).min() {
-            let seconds = (first - self.started).as_secs_f64();
+        if let Some(first) = self.to_first_token() {
+            let seconds = first.as_secs_f64();
             metrics.first_token_seconds.with_label_values(&labels).observe(seconds);
         }
         for seconds in self.answers.iter().filter_map(Answer::seconds_per_token) {
@@ -157,12 +158,32 @@ impl Drop for Tally {
         if !self.ended {
             metrics.cancelled.with_label_values(&[&*self.route]).inc();
         }
+        self.note.answer(|| self.answered(&usage));
         let generated = self.generated(&usage);
         self.note.generate(generated);
     }
 }
 
 impl Tally {
+    /// For the trace.
+    fn answered(&self, usage: &Usage) -> Answered {
+        Answered {
+            prompt_tokens: usage.prompt_tokens,
+            cached_tokens: usage.prompt_tokens_details.cached_tokens,
+            completion_tokens: usage.completion_tokens,
+            finishes: self.answers.iter().filter_map(|answer| answer.finish).map(word).collect(),
+            first: self.to_first_token(),
+            ended: clock::now(),
+            cancelled: !self.ended,
+        }
+    }
+
+    /// From the request to the first token of any answer.
+    fn to_first_token(&self) -> Option<Duration> {
+        let first = self.answers.iter().filter_map(|answer| answer.first).min()?;
+        Some(first - self.started)
+    }
+
     /// For the audit log.
     fn generated(&mut self, usage: &Usage) -> Generated {
         let mut finish = BTreeMap::new();

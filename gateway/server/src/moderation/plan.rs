@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{Moderation, Moderator};
-use crate::scoring::Direction;
+use crate::scoring::{Audience, Direction, Record};
 use crate::settings::{Mode, ModerationPolicy};
+use crate::trace::{Evaluation, Trace};
 
 /// A request's own policy, and whether it wants to be told.
 #[derive(Clone)]
@@ -15,6 +16,7 @@ pub(crate) struct Plan {
     pub(super) reports: bool,
     /// The label of the adapter set.
     pub(super) adapters: Arc<str>,
+    pub(super) trace: Option<Trace>,
 }
 
 impl Plan {
@@ -35,11 +37,25 @@ impl Plan {
 
     /// A moderator of one answer, if answers are moderated. The longest stop text has `stop_bytes`.
     pub(crate) fn moderator(&self, stop_bytes: usize) -> Option<Moderator> {
-        let record = || self.moderation.record(Direction::Output, &self.adapters);
+        let record = || self.record(Direction::Output);
         match self.policy.output {
             Mode::Off => None,
             Mode::Score => Some(Moderator::watching(&self.moderation, record(), self.is_told())),
             Mode::Block => Some(Moderator::blocking(&self.moderation, record(), stop_bytes)),
         }
+    }
+
+    /// The record of a text of the request.
+    pub(super) fn record(&self, direction: Direction) -> Arc<Record> {
+        let moderation = &self.moderation;
+        let sampled = self.trace.as_ref().filter(|trace| trace.context().is_sampled());
+        Record::told(Audience {
+            metrics: moderation.metrics.clone(),
+            direction,
+            adapters: Arc::clone(&self.adapters),
+            thresholds: moderation.thresholds,
+            scorer: Arc::clone(&moderation.version),
+            evaluation: sampled.cloned().map(Evaluation::begin),
+        })
     }
 }

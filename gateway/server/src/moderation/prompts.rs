@@ -36,7 +36,7 @@ impl Plan {
         let mut admission = Admission::Passed;
         let mut outcomes = Vec::with_capacity(prompts.len());
         for texts in prompts {
-            let record = self.prompt_record();
+            let record = self.record(Direction::Input);
             let outcome = self.judge_prompt(texts, &record).await;
             if let Some(reason) = self.moderation.objection(outcome) {
                 record.note_blocked(reason);
@@ -61,16 +61,12 @@ impl Plan {
             return Prompts::Untold;
         }
         let coming = prompts.iter().map(|texts| {
-            let record = self.prompt_record();
+            let record = self.record(Direction::Input);
             let enter = |text: &String| self.moderation.scoring.enter_text(text, &record);
             (Ok(Scores::default()), texts.iter().flat_map(enter).collect())
         });
         let coming = coming.collect();
         if self.is_told() { Prompts::Coming(coming) } else { Prompts::Untold }
-    }
-
-    fn prompt_record(&self) -> Arc<Record> {
-        self.moderation.record(Direction::Input, &self.adapters)
     }
 }
 

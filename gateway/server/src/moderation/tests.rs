@@ -27,7 +27,7 @@ fn plan(mode: Mode, on_failure: OnFailure) -> Plan {
     let moderation = Moderation::start(&settings, scorer, &metrics, false).expect("started");
     let score = ModerationMode::Score;
     let asked = ModerationParam { model: "scripted".to_owned(), input: score, output: score };
-    let plan = Arc::new(moderation).plan(Some(&asked), &"none".into());
+    let plan = Arc::new(moderation).plan(Some(&asked), &"none".into(), None);
     plan.expect("it is the scorer").expect("a plan")
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use gateway_engine::{ChatMessage, Engine, Logprobs};
-use gateway_wire::{ChatRequest, Message};
+use gateway_wire::{ChatRequest, Delivery, Message};
 
 use super::reading::read;
 use super::{Prepared, respond};
@@ -18,6 +18,7 @@ use crate::generation::Order;
 use crate::moderation::Plan;
 use crate::replies::chat::ChatReply;
 use crate::replies::{Head, UsageChunk};
+use crate::trace::{Operation, Subject};
 
 pub(super) async fn create(
     call: Call,
@@ -38,9 +39,17 @@ async fn prepare(
 ) -> Result<Prepared<ChatReply>, ApiError> {
     let served = gateway.served()?;
     let choice = choice::resolve(gateway, served, &request.model, request.adapters, call)?;
-    let plan = served.moderation.plan(request.moderation.as_ref(), &choice.label)?;
+    let plan =
+        served.moderation.plan(request.moderation.as_ref(), &choice.label, call.note().trace())?;
+    let head = Head::new("chatcmpl", &*served.engine, &choice, plan.as_ref());
+    let subject = Subject {
+        operation: Operation::Chat,
+        asked: request.model,
+        reply: head.id().to_owned(),
+        streams: request.delivery != Delivery::Whole,
+    };
     let reply = ChatReply {
-        head: Head::new("chatcmpl", &*served.engine, &choice, plan.as_ref()),
+        head,
         usage: UsageChunk::of(request.delivery),
         logprobs: request.logprobs.is_some(),
     };
@@ -55,6 +64,7 @@ async fn prepare(
         format: request.format,
         logprobs: Logprobs { generated: request.logprobs, prompt: None },
         choice,
+        subject,
     };
     Ok(Prepared { order, reply, delivery: request.delivery })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use gateway_engine::{ControlTokens, Engine, Logprobs, TextError};
-use gateway_wire::{CompletionRequest, Prompt};
+use gateway_wire::{CompletionRequest, Delivery, Prompt};
 
 use super::reading::read;
 use super::{Prepared, respond};
@@ -18,6 +18,7 @@ use crate::generation::Order;
 use crate::moderation::Plan;
 use crate::replies::completions::CompletionReply;
 use crate::replies::{Head, UsageChunk};
+use crate::trace::{Operation, Subject};
 
 pub(super) async fn create(
     call: Call,
@@ -38,8 +39,15 @@ async fn prepare(
 ) -> Result<Prepared<CompletionReply>, ApiError> {
     let served = gateway.served()?;
     let choice = choice::resolve(gateway, served, &request.model, request.adapters, call)?;
-    let plan = served.moderation.plan(request.moderation.as_ref(), &choice.label)?;
+    let plan =
+        served.moderation.plan(request.moderation.as_ref(), &choice.label, call.note().trace())?;
     let head = Head::new("cmpl", &*served.engine, &choice, plan.as_ref());
+    let subject = Subject {
+        operation: Operation::TextCompletion,
+        asked: request.model,
+        reply: head.id().to_owned(),
+        streams: request.delivery != Delivery::Whole,
+    };
     let usage = UsageChunk::of(request.delivery);
     let mut reply = CompletionReply::new(head, usage, request.logprobs.is_some());
     let reads = plan.as_ref().is_some_and(Plan::reads_prompts);
@@ -57,6 +65,7 @@ async fn prepare(
         format: request.format,
         logprobs: Logprobs { generated: request.logprobs, prompt: prompt_logprobs },
         choice,
+        subject,
     };
     Ok(Prepared { order, reply, delivery: request.delivery })
 }

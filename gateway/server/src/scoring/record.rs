@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gateway_toxicity::Scores;
+use gateway_toxicity::{Category, Scores};
 
 use crate::metrics::Metrics;
+use crate::trace::{Evaluation, Score};
 
 /// Which way a text goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(crate) struct Audience {
     pub(crate) adapters: Arc<str>,
     pub(crate) thresholds: Scores,
     pub(crate) scorer: Arc<str>,
+    /// If the trace is sampled.
+    pub(crate) evaluation: Option<Evaluation>,
 }
 
 /// The highest scores of a text so far. The metrics are told when nobody holds it any more, once,
@@ -86,6 +89,15 @@ impl Audience {
         for category in scores.flagged(&self.thresholds) {
             let labels = [direction, category.name(), adapters];
             self.metrics.moderation_flagged.with_label_values(&labels).inc();
+        }
+        if let Some(evaluation) = &self.evaluation {
+            let flagged = |category| scores.flagged(&self.thresholds).any(|one| one == category);
+            let score = |(category, value): (Category, f32)| Score {
+                category: category.name(),
+                value,
+                flagged: flagged(category),
+            };
+            evaluation.end(direction, &self.scorer, scores.iter().map(score));
         }
     }
 }

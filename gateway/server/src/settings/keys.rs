@@ -160,6 +160,17 @@ pub const KEYS: &[Key] = &[
     key("shadow.deadline_seconds", "60", "Longest time that such a run may wait and take"),
     key("log.format", "plain", "How log lines are written: plain or json"),
     key("log.level", "info", "What is logged: error, warn, info, debug or trace"),
+    key(
+        "otel.endpoint",
+        "",
+        "Collector that spans are sent to by OTLP over HTTP, such as http://localhost:4318; none are if not set",
+    ),
+    key("otel.service_name", "lethe", "What spans say they come from"),
+    key(
+        "otel.sample",
+        "1",
+        "Share of the traces begun here that are exported; callers decide on theirs",
+    ),
     key("metrics.adapter_sets", "100", "Distinct adapter sets in labels; further ones are 'other'"),
 ];
 

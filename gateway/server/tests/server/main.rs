@@ -6,6 +6,8 @@ mod adapters;
 mod audit;
 mod chat;
 mod client;
+#[cfg(feature = "otel")]
+mod collector;
 mod completions;
 mod cors;
 mod crash;
@@ -30,4 +32,6 @@ mod shadow;
 mod shutdown;
 mod stream;
 mod tls;
+#[cfg(feature = "otel")]
+mod traces;
 mod upstream;

@@ -150,3 +150,35 @@ proptest! {
         }
     }
 }
+
+#[cfg(not(feature = "otel"))]
+#[test]
+fn a_collector_needs_the_feature_that_tells_it() {
+    let faults = build(file("[otel]\nendpoint = 'http://c'")).expect_err("a fault");
+    assert!(faults[0].contains("without the feature otel"), "{faults:?}");
+}
+
+#[cfg(feature = "otel")]
+#[test]
+fn spans_go_nowhere_unless_a_collector_is_named_by_a_plain_url() {
+    let otel = build(file("")).expect("defaults").otel;
+    assert_eq!((otel.endpoint, otel.service_name.as_str(), otel.sample), (None, "lethe", 1.0));
+    let text = "[otel]\nendpoint = 'https://collector/base'\nservice_name = 'a'\nsample = 0.25";
+    let otel = build(file(text)).expect("good").otel;
+    assert_eq!(otel.endpoint.as_deref(), Some("https://collector/base"));
+    assert_eq!((otel.service_name.as_str(), otel.sample), ("a", 0.25));
+    for endpoint in [
+        "collector",
+        "localhost:4318",
+        "ftp://c",
+        "http://",
+        "http://u:secret@c",
+        "http://c?secret",
+    ] {
+        let faults = build(file(&format!("[otel]\nendpoint = '{endpoint}'"))).expect_err(endpoint);
+        assert!(faults[0].starts_with("otel.endpoint (file): it must"), "{faults:?}");
+        assert!(!faults[0].contains("secret"), "{faults:?}");
+    }
+    let faults = build(file("[otel]\nservice_name = ' '\nsample = 1.5")).expect_err("faults");
+    assert_eq!(faults.len(), 2, "{faults:?}");
+}
