@@ -3,14 +3,18 @@
 //! Labels are bounded by construction: routes are patterns, codes come from a table, and adapters
 //! and sets of them are named only if they are registered, up to a limit. Times are in seconds.
 
+mod exemplars;
 mod family;
 mod labels;
+mod openmetrics;
 mod scrape;
 mod vllm;
 
 pub(crate) use labels::{OTHER, SetLabels};
 pub(crate) use vllm::render as render_vllm;
 
+use exemplars::TracedHistogramVec;
+use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 /// Buckets of whole requests: 10 ms doubling to 82 s.
@@ -56,11 +60,11 @@ family::metrics! {
         /// Requests answered.
         requests: IntCounterVec("lethe_requests_total", ["route", "status", "adapters"]),
         /// Time from a request's arrival to the last byte of its answer.
-        request_seconds: HistogramVec("lethe_request_duration_seconds", ["route", "adapters"], REQUEST_SECONDS),
+        request_seconds: TracedHistogramVec("lethe_request_duration_seconds", ["route", "adapters"], REQUEST_SECONDS),
         /// Time from a request's arrival to its first token.
-        first_token_seconds: HistogramVec("lethe_time_to_first_token_seconds", ["adapters"], FIRST_TOKEN_SECONDS),
+        first_token_seconds: TracedHistogramVec("lethe_time_to_first_token_seconds", ["adapters"], FIRST_TOKEN_SECONDS),
         /// Mean time between the tokens of one answer.
-        output_token_seconds: HistogramVec("lethe_time_per_output_token_seconds", ["adapters"], OUTPUT_TOKEN_SECONDS),
+        output_token_seconds: TracedHistogramVec("lethe_time_per_output_token_seconds", ["adapters"], OUTPUT_TOKEN_SECONDS),
         /// Tokens of prompts.
         prompt_tokens: IntCounterVec("lethe_prompt_tokens_total", ["adapters"]),
         /// Tokens generated.
@@ -142,7 +146,7 @@ family::metrics! {
         /// Adapter names taken away.
         adapter_unloads: IntCounter("lethe_adapter_unloads_total", []),
         /// Highest score of a prompt or an answer, in [0, 1]. One observation a text and category.
-        toxicity_score: HistogramVec("lethe_toxicity_score", ["direction", "category", "adapters", "scorer"], SCORES),
+        toxicity_score: TracedHistogramVec("lethe_toxicity_score", ["direction", "category", "adapters", "scorer"], SCORES),
         /// Prompts and answers whose score reached the category's threshold.
         moderation_flagged: IntCounterVec("lethe_moderation_flagged_total", ["direction", "category", "adapters"]),
         /// Prompts refused and answers cut short, because they were flagged or could not be scored.
@@ -171,5 +175,18 @@ family::metrics! {
         trace_spans: IntCounterVec("lethe_trace_spans_total", ["outcome"]),
         /// Shadow runs by how they ended.
         shadow_runs: IntCounterVec("lethe_shadow_runs_total", ["outcome"]),
+    }
+}
+
+impl Metrics {
+    /// The page of OpenMetrics for what was gathered of them; it has exemplars.
+    pub(crate) fn render_openmetrics(&self, families: &[MetricFamily]) -> String {
+        let traced = [
+            &self.request_seconds,
+            &self.first_token_seconds,
+            &self.output_token_seconds,
+            &self.toxicity_score,
+        ];
+        openmetrics::render(families, &traced.map(TracedHistogramVec::exemplars))
     }
 }

@@ -1,6 +1,7 @@
 //! What becomes known of a request while it runs, for what is told at its end.
 
 use std::cell::RefCell;
+use std::num::NonZeroU128;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -97,6 +98,11 @@ impl Note {
     /// Has the audit log told of the request if it changes no adapter, since its caller may.
     pub(crate) fn may_change(&self, route: String) {
         self.0.borrow_mut().changes = Some(route);
+    }
+
+    /// The trace's id, if the trace is sampled.
+    pub(crate) fn sampled(&self) -> Option<NonZeroU128> {
+        self.0.borrow().trace.as_ref().and_then(Trace::sampled)
     }
 
     /// Tells the trace, if it is recorded, that answers are to be made.

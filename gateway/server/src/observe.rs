@@ -142,7 +142,8 @@ impl Drop for Watch {
         let seconds = self.started.elapsed().as_secs_f64();
         let status = self.status.as_str();
         metrics.requests.with_label_values(&[&*self.route, status, &*adapters]).inc();
-        metrics.request_seconds.with_label_values(&[&*self.route, &*adapters]).observe(seconds);
+        let labels = [&*self.route, &*adapters];
+        metrics.request_seconds.observe(&labels, seconds, self.note.sampled());
         tracing::info!(parent: &self.span, status, seconds, "answered");
         self.note.end(&self.route, self.status.as_u16(), seconds);
     }

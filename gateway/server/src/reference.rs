@@ -89,7 +89,11 @@ fn errors() -> String {
 
 fn metrics() -> String {
     let mut page = format!(
-        "{NOTE}# Metrics\n\nAt `/metrics` of the operations listener. `adapters` is the set of \
+        "{NOTE}# Metrics\n\nAt `/metrics` of the operations listener, in Prometheus' text format, or in OpenMetrics 1.0 \
+         to who prefers it. There the histograms of requests, first tokens, times between tokens and toxicity have \
+         exemplars: the `trace_id` of the newest observation of each bucket in a sampled trace. And there \
+         histograms of differences have no `_sum` and no `_count`, which that format does not allow; the bucket \
+         `le=\"+Inf\"` counts them in both. `adapters` is the set of \
          adapters of a request by name, such as `gender+race`, `none` for the base model, `other` \
          beyond the limit `metrics.adapter_sets`, and empty for routes that take none. `direction` is \
          `input` for prompts and `output` for answers, `category` one of the scorer's, `scorer` its \

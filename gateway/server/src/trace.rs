@@ -120,6 +120,11 @@ impl Trace {
         &self.context
     }
 
+    /// Its id, if it is sampled: then somebody can look at it.
+    pub(crate) fn sampled(&self) -> Option<NonZeroU128> {
+        self.context.is_sampled().then(|| self.context.trace_id())
+    }
+
     /// Whether its spans are exported.
     pub(crate) const fn is_recorded(&self) -> bool {
         self.recording.is_some()

@@ -1,9 +1,12 @@
-//! OpenAI's own clients, unchanged and pinned: `tests/clients`.
+//! OpenAI's and Prometheus' own clients, unchanged and pinned: `tests/clients`.
 //!
 //! They are installed below the target folder once, and anew when their pins change.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
+
+use serde_json::json;
 
 use crate::house::House;
 
@@ -48,12 +51,25 @@ pub(crate) fn python(name: &str) -> PathBuf {
     })
 }
 
+/// A Python with the pinned clients.
+static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| python("python").join("bin/python"));
+
 #[test]
 fn the_python_client_is_served_unchanged() {
-    let folder = python("python");
     let house = House::open();
     let script = clients().join("python/check.py");
-    must(Command::new(folder.join("bin/python")).arg(script).arg(house.address.to_string()));
+    must(Command::new(&*PYTHON).arg(script).arg(house.address.to_string()));
+}
+
+#[test]
+fn prometheus_own_parser_finds_no_fault_and_the_exemplars() {
+    let house = House::with_settings(&[("shadow.rate", "1")]);
+    house.choices(json!({"adapters": ["one"]}));
+    let compared = r#"lethe_shadow_runs_total{outcome="compared"}"#;
+    house.wait_until(compared, || house.metric(compared) > 0.5);
+    let script = clients().join("python/metrics.py");
+    let addresses = [house.address, house.ops_address].map(|address| address.to_string());
+    must(Command::new(&*PYTHON).arg(script).args(addresses));
 }
 
 #[test]

@@ -135,6 +135,7 @@ impl Drop for Tally {
         let gateway = Arc::clone(&self.gateway);
         let metrics = &gateway.metrics;
         let labels = [&*self.adapters];
+        let sampled = self.note.sampled();
         let usage = self.usage();
         if let Some(reservation) = &mut self.reservation {
             // Who hangs up has had the prompt read all the same.
@@ -150,10 +151,10 @@ impl Drop for Tally {
         }
         if let Some(first) = self.to_first_token() {
             let seconds = first.as_secs_f64();
-            metrics.first_token_seconds.with_label_values(&labels).observe(seconds);
+            metrics.first_token_seconds.observe(&labels, seconds, sampled);
         }
         for seconds in self.answers.iter().filter_map(Answer::seconds_per_token) {
-            metrics.output_token_seconds.with_label_values(&labels).observe(seconds);
+            metrics.output_token_seconds.observe(&labels, seconds, sampled);
         }
         if !self.ended {
             metrics.cancelled.with_label_values(&[&*self.route]).inc();

@@ -1,9 +1,9 @@
 //! The routes of the operations listener: metrics and probes.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header;
+use actix_web::http::header::{self, Accept, Header as _, Quality};
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder};
 use gateway_engine::Status;
 use prometheus::TextEncoder;
 
@@ -13,6 +13,8 @@ use crate::gateway::Gateway;
 use crate::keys::{Caller, Guarded, Metrics};
 use crate::metrics::render_vllm;
 
+const OPENMETRICS_TYPE: &str = "application/openmetrics-text";
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Enters all routes of the operations listener.
@@ -36,10 +38,37 @@ where
     web::resource(path).get(handler)
 }
 
-async fn metrics(_: Caller<Metrics>, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+async fn metrics(
+    _: Caller<Metrics>,
+    gateway: Data<Gateway>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
     gateway.refresh_metrics();
-    let page = TextEncoder::new().encode_to_string(&gateway.registry.gather());
+    let families = gateway.registry.gather();
+    if prefers_openmetrics(&request) {
+        let page = gateway.metrics.render_openmetrics(&families);
+        return Ok(HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, OPENMETRICS))
+            .body(page));
+    }
+    let page = TextEncoder::new().encode_to_string(&families);
     Ok(text(page.map_err(ApiError::internal)?))
+}
+
+/// Whether the client takes the one version of OpenMetrics that there is here, and likes it no less
+/// than Prometheus' own format. Who takes anything gets the latter.
+fn prefers_openmetrics(request: &HttpRequest) -> bool {
+    let Ok(accept) = Accept::parse(request) else { return false };
+    let best = |kind: &str| {
+        let known = accept.0.iter().filter(|item| {
+            let version = item.item.get_param("version");
+            let known = kind != OPENMETRICS_TYPE || version.is_none_or(|v| v == "1.0.0");
+            item.item.essence_str() == kind && known
+        });
+        known.map(|item| item.quality).max().unwrap_or(Quality::ZERO)
+    };
+    let openmetrics = best(OPENMETRICS_TYPE);
+    openmetrics > Quality::ZERO && openmetrics >= best("text/plain")
 }
 
 async fn vllm(_: Caller<Metrics>, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {

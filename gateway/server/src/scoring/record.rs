@@ -82,9 +82,10 @@ impl Drop for Record {
 impl Audience {
     fn tell(&self, scores: &Scores) {
         let (direction, adapters) = (self.direction.as_str(), &*self.adapters);
+        let sampled = self.evaluation.as_ref().and_then(Evaluation::sampled);
         for (category, score) in scores.iter() {
             let labels = [direction, category.name(), adapters, &*self.scorer];
-            self.metrics.toxicity_score.with_label_values(&labels).observe(f64::from(score));
+            self.metrics.toxicity_score.observe(&labels, f64::from(score), sampled);
         }
         for category in scores.flagged(&self.thresholds) {
             let labels = [direction, category.name(), adapters];

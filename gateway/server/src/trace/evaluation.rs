@@ -1,5 +1,6 @@
 //! The span of a text's scoring, with its scores as the conventions for generative AI have them.
 
+use std::num::NonZeroU128;
 use std::time::{Duration, Instant};
 
 use super::span::{Attributes, Event, Kind, Parent, Span};
@@ -24,6 +25,11 @@ impl Evaluation {
     /// Of a text that comes from now on.
     pub(crate) fn begin(trace: Trace) -> Self {
         Self { trace, began: clock::now() }
+    }
+
+    /// The trace's id, if the trace is sampled.
+    pub(crate) fn sampled(&self) -> Option<NonZeroU128> {
+        self.trace.sampled()
     }
 
     /// All of the text is scored; `direction` says whether it is a prompt or an answer.

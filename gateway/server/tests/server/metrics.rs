@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use gateway_engine::scripted::Script;
 use serde_json::json;
 
-use crate::house::House;
+use crate::client::{Reply, send};
+use crate::house::{House, chat};
 use crate::shadow::{ALWAYS, ended};
 
 /// A gateway that has had a request of every kind.
@@ -139,6 +140,105 @@ fn promtool_has_no_complaint() {
     let output = promtool.wait_with_output().expect("it ran");
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0";
+
+fn page_as(house: &House, accept: &str) -> Reply {
+    send(house.ops_address, "GET", "/metrics", &[("accept", accept)], b"").finish()
+}
+
+#[test]
+fn openmetrics_is_for_who_asks_for_it() {
+    let house = House::open(Script::default());
+    // What Prometheus 3.5 sends.
+    let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+        application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
+        text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+    for accept in [OPENMETRICS, prometheus, "application/openmetrics-text, text/plain"] {
+        let reply = page_as(&house, accept);
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        assert_eq!(reply.header("content-type"), Some(kind), "{accept}");
+        assert!(reply.text().ends_with("\n# EOF\n"));
+        assert!(reply.text().contains("# TYPE lethe_preemptions counter\n"));
+        assert!(reply.text().contains("\nlethe_preemptions_total 0\n"));
+    }
+    for accept in [
+        "*/*",
+        "text/plain",
+        "application/openmetrics-text;version=0.0.1",
+        "application/openmetrics-text;version=2.0.0",
+        "application/openmetrics-text;version=1.0.0;q=0",
+        "application/openmetrics-text;version=1.0.0;q=0.2,text/plain;q=0.5",
+        "not a list of types",
+    ] {
+        let reply = page_as(&house, accept);
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        assert_eq!(reply.header("content-type"), Some(kind), "{accept}");
+        assert!(reply.text().contains("# TYPE lethe_preemptions_total counter\n"));
+    }
+    assert!(house.ops("/metrics").text().contains("# TYPE lethe_preemptions_total counter\n"));
+}
+
+/// The samples of a page, but for how numbers in labels are written, and exemplars.
+fn samples(page: &str) -> BTreeSet<String> {
+    let samples = page.lines().filter(|line| !line.starts_with('#'));
+    let plain =
+        samples.map(|line| line.split(" # ").next().unwrap_or(line).replace(".0\"}", "\"}"));
+    plain.map(|line| line.replace("5e-05", "0.00005")).collect()
+}
+
+#[test]
+fn both_formats_say_the_same() {
+    let house = used_with(ALWAYS);
+    let text = ended(&house, "compared", 1);
+    let (text, open) = (samples(&text), samples(page_as(&house, OPENMETRICS).text()));
+    let only: Vec<_> = text.symmetric_difference(&open).collect();
+    assert!(text.len() > 300);
+    // A sum of what may be negative is none in OpenMetrics, and so there is no count.
+    for line in only {
+        let known = line.starts_with("lethe_shadow_") && text.contains(line);
+        let ending = line.split('{').next().unwrap_or_default();
+        assert!(known && (ending.ends_with("_sum") || ending.ends_with("_count")), "{line}");
+    }
+}
+
+#[test]
+fn a_sampled_trace_is_an_exemplar_where_the_format_has_any() {
+    let house = House::open(Script::default());
+    let trace =
+        |id: char, flags| format!("00-{}-00f067aa0ba902b7-{flags}", id.to_string().repeat(32));
+    for (id, flags) in [('a', "01"), ('b', "00")] {
+        let parent = trace(id, flags);
+        let body = chat(json!({"adapters": ["gender"], "max_tokens": 9}));
+        house.begin("/v1/chat/completions", body, &[("traceparent", &parent)]).finish();
+    }
+    house.chat(json!({}));
+    let has = |page: &str, start: &str| {
+        let lines = page.lines().filter(|line| line.starts_with(start));
+        let with = format!(" # {{trace_id=\"{}\"}} ", "a".repeat(32));
+        lines.filter(|line| line.contains(&with)).count()
+    };
+    // Scores, and the end of a request, may come after its answer.
+    let page = loop {
+        let page = page_as(&house, OPENMETRICS).text().to_owned();
+        let scored = has(&page, "lethe_toxicity_score_bucket{") == 8;
+        if scored && has(&page, "lethe_request_duration_seconds_bucket{") > 0 {
+            break page;
+        }
+        std::thread::yield_now();
+    };
+    for name in [
+        "lethe_request_duration_seconds_bucket{adapters=\"gender\"",
+        "lethe_time_to_first_token_seconds_bucket{adapters=\"gender\"",
+        "lethe_time_per_output_token_seconds_bucket{adapters=\"gender\"",
+    ] {
+        assert_eq!(has(&page, name), 1, "{name} in\n{page}");
+    }
+    assert!(!page.contains(&"b".repeat(32)), "it is not sampled");
+    assert_eq!(page.matches(" # {").count(), 3 + 8, "one for each observation of the one trace");
+    let text = house.ops("/metrics").text().to_owned();
+    assert!(!text.contains("trace_id") && !text.contains("# EOF"));
 }
 
 #[test]
