@@ -42,6 +42,10 @@ impl Exporter {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let (closing, closed) = watch::channel(false);
         let spans = metrics.trace_spans.clone();
+        // Known from the beginning, so that the first one that is lost is an increase.
+        for outcome in ["exported", "failed", "dropped"] {
+            spans.with_label_values(&[outcome]);
+        }
         let worker = Worker::new(endpoint, service, (waiting, closed), spans.clone())
             .context("spans cannot be exported")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -243,6 +243,11 @@ fn a_collector_that_is_not_there_costs_spans_and_nothing_else() {
     let gone = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
     let url = format!("http://{gone}");
     let house = House::with_settings(Script::default(), &[("otel.endpoint", &url)]);
+    let page = house.ops("/metrics").text().to_owned();
+    for outcome in ["exported", "failed", "dropped"] {
+        let line = format!("lethe_trace_spans_total{{outcome=\"{outcome}\"}} 0\n");
+        assert!(page.contains(&line), "{page}");
+    }
     for _ in 0..3 {
         assert_eq!(ask(&house, json!({}), &[]).status, 200);
     }
