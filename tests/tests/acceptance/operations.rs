@@ -53,7 +53,12 @@ fn values<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
 
 /// A gateway that has had a request of every kind that dashboards and alerts know.
 fn used() -> House {
-    let flags = [("shadow.rate", "1"), ("moderation.thresholds", "toxicity=0")];
+    // Nobody listens at port 1.
+    let flags = [
+        ("shadow.rate", "1"),
+        ("moderation.thresholds", "toxicity=0"),
+        ("otel.endpoint", "http://127.0.0.1:1"),
+    ];
     let house = House::with_settings(&flags);
     let counted = |series: &str| house.wait_until(series, || house.metric(series) > 0.5);
     house.choices(json!({"adapters": ["one"], "ignore_eos": true}));
