@@ -151,10 +151,10 @@ fn page_as(house: &House, accept: &str) -> Reply {
 #[test]
 fn openmetrics_is_for_who_asks_for_it() {
     let house = House::open(Script::default());
-    // What Prometheus 3.5 sends.
-    let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
-        application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
-        text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+    // What Prometheus sends whose scrape protocols begin with it (`acceptHeader` of its scrape.go).
+    let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+        application/openmetrics-text;version=0.0.1;q=0.5,\
+        text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
     for accept in [OPENMETRICS, prometheus, "application/openmetrics-text, text/plain"] {
         let reply = page_as(&house, accept);
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
