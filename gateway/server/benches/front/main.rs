@@ -34,6 +34,9 @@ struct Arguments {
     /// Only cases whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
+    /// Serve with this setting too, written key=value; may stand more than once.
+    #[arg(long)]
+    set: Vec<String>,
     /// Another program that serves as this one does: a former build of this bench.
     #[arg(long)]
     server: Option<std::path::PathBuf>,
@@ -93,7 +96,9 @@ fn measure(case: &Case, arguments: &Arguments) -> anyhow::Result<()> {
         Some(program) => program.clone(),
         None => std::env::current_exe()?,
     };
-    let server = Server::start(&program, case.settings)?;
+    let set = arguments.set.iter().map(String::as_str);
+    let settings: Vec<&str> = case.settings.iter().copied().chain(set).collect();
+    let server = Server::start(&program, &settings)?;
     let mut client = Client::connect(server.address, case.stream, arguments.connections)?;
     let duration = Duration::from_secs_f64(arguments.seconds);
     // What is only done once, and what the allocator has to learn.
