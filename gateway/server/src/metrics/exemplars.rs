@@ -38,7 +38,7 @@ pub(super) struct Exemplars {
     /// The upper bounds of all buckets but the last, which has none.
     bounds: Vec<f64>,
     /// By the values of the labels, one place for each bucket.
-    series: DashMap<Vec<String>, Vec<Option<Exemplar>>>,
+    series: DashMap<String, Vec<Option<Exemplar>>>,
 }
 
 impl TracedHistogramVec {
@@ -58,9 +58,8 @@ impl TracedHistogramVec {
 impl Exemplars {
     fn keep(&self, labels: &[&str], exemplar: Exemplar) {
         let bucket = self.bounds.partition_point(|bound| *bound < exemplar.value);
-        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-        let mut buckets =
-            self.series.entry(labels).or_insert_with(|| vec![None; self.bounds.len() + 1]);
+        let empty = || vec![None; self.bounds.len() + 1];
+        let mut buckets = self.series.entry(key(labels)).or_insert_with(empty);
         buckets[bucket] = Some(exemplar);
     }
 
@@ -73,11 +72,16 @@ impl Exemplars {
     pub(super) fn of(&self, metric: &Metric) -> Vec<Option<Exemplar>> {
         let value = |name: &String| {
             let label = metric.get_label().iter().find(|label| label.name() == name);
-            label.map(|label| label.value().to_owned()).unwrap_or_default()
+            label.map_or("", |label| label.value())
         };
-        let labels: Vec<String> = self.labels.iter().map(value).collect();
-        self.series.get(&labels).map(|buckets| buckets.clone()).unwrap_or_default()
+        let labels: Vec<&str> = self.labels.iter().map(value).collect();
+        self.series.get(&key(&labels)).map(|buckets| buckets.clone()).unwrap_or_default()
     }
+}
+
+/// The values of labels in one text. No label has a control character in it.
+fn key(labels: &[&str]) -> String {
+    labels.join("\u{1f}")
 }
 
 impl Collector for TracedHistogramVec {

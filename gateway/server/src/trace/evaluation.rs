@@ -46,7 +46,7 @@ impl Evaluation {
         let ended = recording.at(clock::now());
         let mut attributes = Attributes::default();
         attributes.set("lethe.direction", direction);
-        attributes.set("lethe.scorer", scorer);
+        attributes.set("lethe.scorer", scorer.to_owned());
         recording.exporter.send(Span {
             name: format!("score {direction}"),
             kind: Kind::Internal,
@@ -65,7 +65,9 @@ impl Score {
     fn event(self, at: Duration) -> Event {
         let mut attributes = Attributes::default();
         attributes.set("gen_ai.evaluation.name", self.category);
-        attributes.set("gen_ai.evaluation.score.value", self.value);
+        // Six digits tell all that a score can, and 0.9 is not 0.8999999761581421.
+        let value = (f64::from(self.value) * 1e6).round() / 1e6;
+        attributes.set("gen_ai.evaluation.score.value", value);
         let label = if self.flagged { "flagged" } else { "passed" };
         attributes.set("gen_ai.evaluation.score.label", label);
         Event { name: "gen_ai.evaluation.result", at, attributes }

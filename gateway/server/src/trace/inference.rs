@@ -77,10 +77,10 @@ impl Inference {
         let operation = subject.operation.as_str();
         attributes.set("gen_ai.operation.name", operation);
         attributes.set("gen_ai.provider.name", PROVIDER);
-        attributes.set("gen_ai.request.model", &*subject.asked);
-        attributes.set("gen_ai.response.model", model);
-        attributes.set("gen_ai.response.id", &*subject.reply);
-        attributes.set("lethe.adapters", adapters);
+        attributes.set("gen_ai.request.model", subject.asked.clone());
+        attributes.set("gen_ai.response.model", model.to_owned());
+        attributes.set("gen_ai.response.id", subject.reply.clone());
+        attributes.set("lethe.adapters", adapters.to_owned());
         if subject.streams {
             attributes.set("gen_ai.request.stream", true);
         }

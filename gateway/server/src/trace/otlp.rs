@@ -12,11 +12,11 @@ use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 use prometheus::IntCounterVec;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::span::Span;
 use crate::metrics::Metrics;
-use worker::Worker;
+use worker::{BATCH, Worker};
 
 /// Spans that may wait.
 const QUEUE: usize = 2_048;
@@ -28,6 +28,8 @@ pub(crate) struct Exporter(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     queue: mpsc::Sender<Span>,
+    /// Told when a whole batch waits.
+    full: Arc<Notify>,
     closing: watch::Sender<bool>,
     spans: IntCounterVec,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -46,18 +48,23 @@ impl Exporter {
         for outcome in ["exported", "failed", "dropped"] {
             spans.with_label_values(&[outcome]);
         }
-        let worker = Worker::new(endpoint, service, (waiting, closed), spans.clone())
+        let full = Arc::new(Notify::new());
+        let ways = (waiting, closed, Arc::clone(&full));
+        let worker = Worker::new(endpoint, service, ways, spans.clone())
             .context("spans cannot be exported")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name("otlp".to_owned());
         let thread = thread.spawn(move || runtime.block_on(worker.run()))?;
-        Ok(Self(Arc::new(Shared { queue, closing, spans, thread: Mutex::new(Some(thread)) })))
+        let thread = Mutex::new(Some(thread));
+        Ok(Self(Arc::new(Shared { queue, full, closing, spans, thread })))
     }
 
     /// Has a span exported, some time soon.
     pub(super) fn send(&self, span: Span) {
         if self.0.queue.try_send(span).is_err() {
             self.0.spans.with_label_values(&["dropped"]).inc();
+        } else if self.0.queue.capacity() + BATCH <= QUEUE {
+            self.0.full.notify_one();
         }
     }
 
@@ -105,7 +112,7 @@ mod tests {
         let metrics = Metrics::new(&Registry::new()).expect("metrics");
         let exporter = Exporter::start(&endpoint, "a", &metrics).expect("started");
         // One batch may be under way.
-        let room = QUEUE + worker::BATCH;
+        let room = QUEUE + BATCH;
         for _ in 0..2 * room {
             exporter.send(span());
         }

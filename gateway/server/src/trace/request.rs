@@ -78,10 +78,10 @@ fn attributes(recording: &Recording, ending: &Ending<'_>) -> Attributes {
     attributes.set("http.request.method", recording.method);
     attributes.set("url.scheme", recording.scheme);
     attributes.set("http.response.status_code", usize::from(ending.status));
-    attributes.set("lethe.request_id", ending.id);
+    attributes.set("lethe.request_id", ending.id.to_owned());
     // The path itself may be anything.
     if is_pattern(ending.route) {
-        attributes.set("http.route", ending.route);
+        attributes.set("http.route", ending.route.to_owned());
     }
     if let Some(error) = ending.error {
         attributes.set("error.type", error.slug());

@@ -1,5 +1,6 @@
 //! Spans, as they are told to whoever collects them.
 
+use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ pub(super) enum Value {
     Flag(bool),
     Integer(i64),
     Number(f64),
-    Text(String),
+    Text(Cow<'static, str>),
     Texts(Vec<&'static str>),
 }
 
@@ -95,14 +96,14 @@ impl From<f32> for Value {
     }
 }
 
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+impl From<&'static str> for Value {
+    fn from(text: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(text))
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Self::Text(text)
+        Self::Text(Cow::Owned(text))
     }
 }

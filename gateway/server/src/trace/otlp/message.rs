@@ -15,10 +15,10 @@ use opentelemetry_proto::tonic::trace::v1::{
 use crate::trace::span::{Attributes, Event, Kind, Parent, Span, Value};
 
 /// Spans, and who made them.
-pub(super) fn resource_spans(service: &str, spans: &[Span]) -> ResourceSpans {
+pub(super) fn resource_spans(service: &str, spans: impl Iterator<Item = Span>) -> ResourceSpans {
     let version = env!("CARGO_PKG_VERSION");
     let mut attributes = Attributes::default();
-    attributes.set("service.name", service);
+    attributes.set("service.name", service.to_owned());
     attributes.set("service.version", version);
     let scope = InstrumentationScope {
         name: env!("CARGO_PKG_NAME").to_owned(),
@@ -26,17 +26,17 @@ pub(super) fn resource_spans(service: &str, spans: &[Span]) -> ResourceSpans {
         ..InstrumentationScope::default()
     };
     ResourceSpans {
-        resource: Some(Resource { attributes: pairs(&attributes), ..Resource::default() }),
+        resource: Some(Resource { attributes: pairs(attributes), ..Resource::default() }),
         scope_spans: vec![ScopeSpans {
             scope: Some(scope),
-            spans: spans.iter().map(message).collect(),
+            spans: spans.map(message).collect(),
             schema_url: String::new(),
         }],
         schema_url: String::new(),
     }
 }
 
-fn message(span: &Span) -> SpanMessage {
+fn message(span: Span) -> SpanMessage {
     let code = if span.failed { StatusCode::Error } else { StatusCode::Unset };
     let (parent, remote) = match span.parent {
         Parent::None => (None, false),
@@ -49,7 +49,7 @@ fn message(span: &Span) -> SpanMessage {
         trace_state: span.place.tracestate().unwrap_or_default().to_owned(),
         parent_span_id: parent.map_or(Vec::new(), |id| id.get().to_be_bytes().to_vec()),
         flags: flags(span.place.is_sampled(), remote),
-        name: span.name.clone(),
+        name: span.name,
         kind: match span.kind {
             Kind::Server => SpanKind::Server,
             Kind::Internal => SpanKind::Internal,
@@ -57,8 +57,8 @@ fn message(span: &Span) -> SpanMessage {
         .into(),
         start_time_unix_nano: nanos(span.began),
         end_time_unix_nano: nanos(span.ended),
-        attributes: pairs(&span.attributes),
-        events: span.events.iter().map(event).collect(),
+        attributes: pairs(span.attributes),
+        events: span.events.into_iter().map(event).collect(),
         status: Some(Status { code: code.into(), message: String::new() }),
         ..SpanMessage::default()
     }
@@ -71,11 +71,11 @@ fn flags(sampled: bool, remote: bool) -> u32 {
     u32::from(sampled) | known | remote
 }
 
-fn event(event: &Event) -> EventMessage {
+fn event(event: Event) -> EventMessage {
     EventMessage {
         time_unix_nano: nanos(event.at),
         name: event.name.to_owned(),
-        attributes: pairs(&event.attributes),
+        attributes: pairs(event.attributes),
         dropped_attributes_count: 0,
     }
 }
@@ -84,23 +84,23 @@ fn nanos(since_epoch: Duration) -> u64 {
     u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn pairs(attributes: &Attributes) -> Vec<KeyValue> {
-    let pair = |(key, value): &(&'static str, Value)| KeyValue {
-        key: (*key).to_owned(),
+fn pairs(attributes: Attributes) -> Vec<KeyValue> {
+    let pair = |(key, value): (&'static str, Value)| KeyValue {
+        key: key.to_owned(),
         value: Some(any(value)),
         ..KeyValue::default()
     };
-    attributes.0.iter().map(pair).collect()
+    attributes.0.into_iter().map(pair).collect()
 }
 
-fn any(value: &Value) -> AnyValue {
+fn any(value: Value) -> AnyValue {
     let value = match value {
-        Value::Flag(flag) => any_value::Value::BoolValue(*flag),
-        Value::Integer(number) => any_value::Value::IntValue(*number),
-        Value::Number(number) => any_value::Value::DoubleValue(*number),
-        Value::Text(text) => any_value::Value::StringValue(text.clone()),
+        Value::Flag(flag) => any_value::Value::BoolValue(flag),
+        Value::Integer(number) => any_value::Value::IntValue(number),
+        Value::Number(number) => any_value::Value::DoubleValue(number),
+        Value::Text(text) => any_value::Value::StringValue(text.into_owned()),
         Value::Texts(texts) => any_value::Value::ArrayValue(ArrayValue {
-            values: texts.iter().map(|text| any(&Value::from(*text))).collect(),
+            values: texts.into_iter().map(|text| any(Value::from(text))).collect(),
         }),
     };
     AnyValue { value: Some(value) }

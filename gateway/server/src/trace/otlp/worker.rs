@@ -1,5 +1,6 @@
 //! The thread that exports.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::{
@@ -8,8 +9,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prometheus::IntCounterVec;
 use prost::Message as _;
 use reqwest::{Client, StatusCode, Url};
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::sleep;
 
 use super::message;
 use crate::trace::span::Span;
@@ -40,7 +41,11 @@ pub(super) struct Worker {
     queue: mpsc::Receiver<Span>,
     closing: watch::Receiver<bool>,
     closed: bool,
+    /// Told when a whole batch waits.
+    full: Arc<Notify>,
     batch: Vec<Span>,
+    /// How many are on their way.
+    sending: usize,
     spans: IntCounterVec,
     /// Whether the last batch was not delivered: that is logged once.
     failing: bool,
@@ -63,7 +68,7 @@ impl Worker {
     pub(super) fn new(
         endpoint: &str,
         service: &str,
-        (queue, closing): (mpsc::Receiver<Span>, watch::Receiver<bool>),
+        (queue, closing, full): (mpsc::Receiver<Span>, watch::Receiver<bool>, Arc<Notify>),
         spans: IntCounterVec,
     ) -> anyhow::Result<Self> {
         // An error says that the program has chosen one already.
@@ -75,9 +80,19 @@ impl Worker {
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let url = Url::parse(&format!("{}/{PATH}", endpoint.trim_end_matches('/')))?;
-        let service = service.to_owned();
-        let (closed, batch, failing) = (false, Vec::with_capacity(BATCH), false);
-        Ok(Self { client, url, service, queue, closing, closed, batch, spans, failing })
+        Ok(Self {
+            client,
+            url,
+            service: service.to_owned(),
+            queue,
+            closing,
+            closed: false,
+            full,
+            batch: Vec::with_capacity(BATCH),
+            sending: 0,
+            spans,
+            failing: false,
+        })
     }
 
     /// Exports until it is told to end, and then what waits, for as long as it may take.
@@ -92,7 +107,7 @@ impl Worker {
             biased;
             () = self.export() => {}
             () = late => {
-                let left = self.batch.len() + self.queue.len();
+                let left = self.sending + self.batch.len() + self.queue.len();
                 self.count("failed", left);
                 tracing::warn!(spans = left, "spans are left unexported at the end");
             }
@@ -103,7 +118,7 @@ impl Worker {
         while self.gather().await {
             let result = self.post().await;
             self.tell(result);
-            self.batch.clear();
+            self.sending = 0;
         }
     }
 
@@ -114,22 +129,19 @@ impl Worker {
                 return false;
             }
         }
-        let full = Instant::now() + INTERVAL;
-        while self.batch.len() < BATCH && !self.closed {
-            match timeout_at(full, self.take()).await {
-                Ok(_) => {}
-                Err(_) => break,
-            }
+        if !self.closed && self.batch.len() < BATCH {
+            self.wait().await;
+        }
+        while self.batch.len() < BATCH
+            && let Ok(span) = self.queue.try_recv()
+        {
+            self.batch.push(span);
         }
         true
     }
 
     /// Takes what waits, or waits for something; how much it was.
-    ///
-    /// # Cancel safety
-    /// No span is lost if the future is dropped before it is ready.
     async fn take(&mut self) -> usize {
-        let room = BATCH - self.batch.len();
         tokio::select! {
             biased;
             _ = self.closing.wait_for(|closing| *closing), if !self.closed => {
@@ -137,13 +149,28 @@ impl Worker {
                 self.queue.close();
                 0
             }
-            count = self.queue.recv_many(&mut self.batch, room) => count,
+            count = self.queue.recv_many(&mut self.batch, BATCH) => count,
+        }
+    }
+
+    /// Waits until there is a batch, or the first span has waited long enough. It does not look at
+    /// the queue: whoever enters spans would have to wake this thread for each.
+    async fn wait(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.closing.wait_for(|closing| *closing) => {
+                self.closed = true;
+                self.queue.close();
+            }
+            () = self.full.notified() => {}
+            () = sleep(INTERVAL) => {}
         }
     }
 
     /// Sends the batch; how many of it the collector did not want.
-    async fn post(&self) -> Result<usize, PostError> {
-        let resource_spans = vec![message::resource_spans(&self.service, &self.batch)];
+    async fn post(&mut self) -> Result<usize, PostError> {
+        self.sending = self.batch.len();
+        let resource_spans = vec![message::resource_spans(&self.service, self.batch.drain(..))];
         let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
         let request = self.client.post(self.url.clone()).body(body);
         let request = request.header("content-type", "application/x-protobuf");
@@ -155,7 +182,7 @@ impl Worker {
         // What cannot be read says nothing of the spans, which were taken.
         let said = ExportTraceServiceResponse::decode(body).unwrap_or_default();
         let rejected = said.partial_success.map_or(0, |partial| partial.rejected_spans);
-        Ok(usize::try_from(rejected).unwrap_or(0).min(self.batch.len()))
+        Ok(usize::try_from(rejected).unwrap_or(0).min(self.sending))
     }
 
     /// Tells the metrics how a batch fared, and the log if that has changed.
@@ -166,14 +193,14 @@ impl Worker {
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::warn!(%reason, "spans cannot be exported");
                 }
-                self.batch.len()
+                self.sending
             }
         };
         if result.is_ok() && std::mem::take(&mut self.failing) {
             tracing::info!("spans are exported again");
         }
         self.count("failed", rejected);
-        self.count("exported", self.batch.len() - rejected);
+        self.count("exported", self.sending - rejected);
     }
 
     fn count(&self, outcome: &str, spans: usize) {
