@@ -39,7 +39,7 @@ pub mod startup;
 pub mod telemetry;
 pub mod tls;
 mod trace;
-mod upstream;
+pub mod upstream;
 mod watch;
 
 pub use error::{ApiError, Code, INVALID_CODES};

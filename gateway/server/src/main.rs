@@ -11,6 +11,7 @@ use gateway_server::shutdown::Ending;
 use gateway_server::startup::Bound;
 use gateway_server::telemetry;
 use gateway_server::tls::Certificates;
+use gateway_server::upstream;
 
 /// What `audit verify` ends with if nothing is wrong but an unfinished last line.
 const TORN: u8 = 3;
@@ -32,6 +33,7 @@ fn start() -> anyhow::Result<()> {
             Guard::load(&settings.keys, settings.policy.bounds)?;
             Certificates::load(&settings.tls)?;
             Certificates::load(&settings.ops_tls)?;
+            upstream::check(&settings)?;
             audit::check(&settings.audit).context("the audit log")?;
             return Ok(());
         }

@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::prepared::{Prepared, fetch};
-use crate::settings::Settings;
+use crate::settings::{EngineKind, Settings};
 
 /// Where composed adapters are written if nothing is set, in the home folder.
 const FOLDER: &str = "upstream";
@@ -40,6 +40,18 @@ pub(crate) fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
         Ok(Arc::new(UpstreamEngine::start(text, config, info, upstream)?))
     });
     Ok(Prepared { base, start })
+}
+
+/// Whether the files that the settings name for other servers can be used, if these are the engine.
+///
+/// # Errors
+/// If one cannot be read, or holds something else.
+pub fn check(settings: &Settings) -> anyhow::Result<()> {
+    if settings.engine.kind == EngineKind::Upstream {
+        read_key(settings)?;
+        read_roots(settings)?;
+    }
+    Ok(())
 }
 
 fn fleet_settings(settings: &Settings, model: &str) -> anyhow::Result<UpstreamSettings> {

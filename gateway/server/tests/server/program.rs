@@ -58,6 +58,13 @@ fn settings_can_be_checked_without_serving() {
     assert_eq!(code, Some(1));
     assert!(said.contains("2 fault(s)") && said.contains("log.format (environment)"), "{said}");
     assert!(said.contains("scales.low (flag)"), "{said}");
+    let upstream = ["--engine-kind", "upstream", "--upstream-servers", "http://127.0.0.1:1"];
+    assert_eq!(run(check().args(upstream)), (Some(0), String::new()));
+    for setting in ["key_file", "ca_file"] {
+        let flag = format!("--upstream-{}", setting.replace('_', "-"));
+        let (code, said) = run(check().args(upstream).args([&flag, "no/such/file"]));
+        assert!(code == Some(1) && said.contains(&format!("upstream.{setting} cannot")), "{said}");
+    }
     let (code, said) = run(program().arg("--nonsense"));
     assert!(code == Some(2) && said.contains("--nonsense"), "{said}");
     let (code, said) = run(program().arg("--help"));
