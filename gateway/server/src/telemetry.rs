@@ -10,8 +10,9 @@ use crate::settings::{LogFormat, LogSettings, Settings};
 /// # Errors
 /// If a logger was installed before, or the level is none.
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
-    // actix's own lines about workers and signals are ours to write; mistral.rs writes paths.
-    let others = "actix_server=warn,actix_http=warn,mistralrs_core=warn,mistralrs_quant=warn";
+    // actix's own lines about workers and signals are ours to write, those about connections are
+    // errors of clients; mistral.rs writes paths.
+    let others = "actix_server=warn,actix_http=warn,actix_http::h1::dispatcher=off,mistralrs_core=warn,mistralrs_quant=warn";
     let directives = format!("{},{others}", settings.level);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(directives)?)
