@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks this folder with whatever is installed, without a network, and says what it could not check.
 # It knows promtool (Debian's package prometheus), hadolint, docker compose, systemd-analyze, helm or
-# the Python package helm-python-sdk, and the Python package kubernetes-validate.
+# the Python package helm-python-sdk, and the Python package kubernetes-validate; deploy/tools.sh installs most.
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
