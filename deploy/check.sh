@@ -26,21 +26,26 @@ print("]}]")
 PYTHON
 }
 
-render() {
-    if have helm; then
-        helm template lethe helm/lethe "$@"
-        return
-    fi
+# The chart with the values of files, without helm: what is to be done with it, and then -f FILE...
+with_library() {
     python3 - "$@" <<'PYTHON'
 import sys, helm_python, yaml
 
 values = {}
-for path in sys.argv[2::2]:
+for path in sys.argv[3::2]:
     values |= yaml.safe_load(open(path))
+if sys.argv[1] == "lint":
+    report = helm_python.lint("helm/lethe", values, strict=True)
+    # 1 is advice.
+    faults = [message for message in report["messages"] if message["severity"] > 1]
+    sys.exit("\n".join(map(str, faults + report["errors"])) or 0)
 with helm_python.Chart.load("helm/lethe") as chart:
     print("\n---\n".join(chart.render(values, name="lethe").values()))
 PYTHON
 }
+
+lint() { if have helm; then helm lint --strict helm/lethe "$@"; else with_library lint "$@"; fi; }
+render() { if have helm; then helm template lethe helm/lethe "$@"; else with_library render "$@"; fi; }
 
 if have promtool; then
     queries >"$work/queries.yaml"
@@ -74,6 +79,8 @@ else
 fi
 
 if have helm || python3 -c "import helm_python, yaml" 2>/dev/null; then
+    quietly lint
+    quietly lint -f helm/lethe/ci/all-values.yaml
     render >"$work/default.yaml"
     render -f helm/lethe/ci/all-values.yaml >"$work/all.yaml"
     if have kubernetes-validate; then
